@@ -1,0 +1,117 @@
+"""Digests: keccak256 under a domain tag, over an unambiguous layout.
+
+Everything that ddcai hashes is hashed here, so that no two kinds of object can share a
+digest: each starts with the 32-byte tag ``keccak256("ddcai.v1." + kind)``. Objects that
+belong to one round of one federation are bound to (chain id, contract, round) as well,
+so that none can be replayed elsewhere. Fields are ABI-encoded (32-byte words), the
+layout that ``abi.encode`` gives the contracts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eth_utils.address import to_canonical_address
+from eth_utils.crypto import keccak
+
+from ddcai.errors import ConfigurationError
+
+DIGEST_BYTES = 32
+
+
+def tag(kind: str) -> bytes:
+    """The 32-byte domain tag of a kind of object."""
+    return keccak(b"ddcai.v1." + kind.encode("ascii"))
+
+
+def _word(value: int) -> bytes:
+    return value.to_bytes(32, "big")
+
+
+def _address_word(address: str) -> bytes:
+    return to_canonical_address(address).rjust(32, b"\0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundContext:
+    """What binds an object to one round: chain id, federation contract, round (from 1)."""
+
+    chain_id: int
+    contract: str
+    round: int
+
+    def words(self) -> bytes:
+        """The three fields as 96 bytes of ABI words."""
+        return _word(self.chain_id) + _address_word(self.contract) + _word(self.round)
+
+
+def canonical_json(value: Any) -> bytes:
+    """The one byte form of a JSON value: sorted keys, no spaces, UTF-8, no NaN.
+
+    Raises:
+        ConfigurationError: for NaN, infinity, or a type that JSON does not have.
+    """
+    try:
+        text = json.dumps(
+            value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        )
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"not a JSON value: {error}") from error
+    return text.encode("utf-8")
+
+
+def config_digest(config: Any) -> bytes:
+    """Digest of a federation's configuration, given as a JSON value."""
+    return keccak(tag("config") + canonical_json(config))
+
+
+def model_digest(canonical_state: bytes) -> bytes:
+    """Digest of a model's canonical state (`ddcai.models.state`)."""
+    return keccak(tag("model") + canonical_state)
+
+
+def public_key_digest(blob: bytes) -> bytes:
+    """Digest of the federation's public encryption key in its wire form."""
+    return keccak(tag("encryption-key") + blob)
+
+
+def update_digest(context: RoundContext, contributor: str, blob: bytes) -> bytes:
+    """Digest of one encrypted update: bound to its round and its contributor's address."""
+    return keccak(tag("update") + context.words() + _address_word(contributor) + keccak(blob))
+
+
+def sum_digest(context: RoundContext, blob: bytes) -> bytes:
+    """Digest of a round's encrypted sum."""
+    return keccak(tag("sum") + context.words() + keccak(blob))
+
+
+def opened_digest(context: RoundContext, blob: bytes) -> bytes:
+    """Digest of a round's opened sum."""
+    return keccak(tag("opened") + context.words() + keccak(blob))
+
+
+def head_digest(words: Iterable[int]) -> bytes:
+    """Digest of a head: its 256-bit storage words, in order."""
+    return keccak(tag("head") + b"".join(_word(word) for word in words))
+
+
+def result_message(
+    context: RoundContext, *, sum_: bytes, opened: bytes, model: bytes, head: bytes
+) -> bytes:
+    """The 32 bytes that contributors sign to attest a round's result.
+
+    Args:
+        context: chain, contract and round.
+        sum_: the sealed sum's digest.
+        opened: the opened sum's digest.
+        model: the new model's digest.
+        head: the new head's digest.
+    """
+    fields: Sequence[bytes] = (sum_, opened, model, head)
+    for field in fields:
+        if len(field) != DIGEST_BYTES:
+            raise ValueError(f"a digest has 32 bytes, not {len(field)}")
+    return keccak(tag("result") + context.words() + b"".join(fields))

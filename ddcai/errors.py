@@ -1,0 +1,159 @@
+"""Every exception that ddcai raises on purpose.
+
+DdcaiError
+├── ConfigurationError          a setting, file or flag that cannot work
+│   ├── DataError               a data file or column that cannot be used
+│   └── PlanError               a federation too large for its parameter set
+├── KeyfileError                a key file that cannot be read
+│   └── WrongPassword
+├── MalformedError              bytes that a strict parser refuses
+├── OpeningRefused              a key holder will not open
+│   ├── NotSealed               the chain does not say that this round is sealed
+│   ├── TooFewContributors      fewer updates than the federation's minimum
+│   ├── AlreadyOpened           this round was opened before with another list
+│   ├── UpdateMismatch          an update is not the one that the chain names
+│   ├── DuplicateUpdate         one ciphertext stands for two contributors
+│   └── SumMismatch             the sealed sum is not the sum of the sealed updates
+├── PolicyError                 a node refuses what it was asked to do
+│   ├── PlaintextRefused        somebody asked for, or sent, readable values
+│   └── AttestationRefused      a result that this contributor cannot sign
+├── ChainError
+│   ├── ChainUnreachable
+│   ├── WrongChain
+│   ├── NotAFederation
+│   ├── InsufficientBalance
+│   ├── ContractReverted        a contract's custom error, decoded
+│   └── TransactionPending      sent, but not mined within the deadline
+├── StoreError
+│   └── BlobMissing
+├── RoundError                  a round that cannot go on
+└── VerificationError           a signature or proof that does not hold
+
+Each message names the value at fault and the remedy. None carries a secret.
+"""
+
+from __future__ import annotations
+
+
+class DdcaiError(Exception):
+    """Base of all errors that ddcai raises on purpose."""
+
+
+class ConfigurationError(DdcaiError):
+    """A setting, file or flag that cannot work."""
+
+
+class DataError(ConfigurationError):
+    """A data file, column or value that cannot be used for training or prediction."""
+
+
+class PlanError(ConfigurationError):
+    """A federation too large for its parameter set, refused before the first round."""
+
+
+class KeyfileError(DdcaiError):
+    """A key file that is missing, damaged or holds another kind of key."""
+
+
+class WrongPassword(KeyfileError):
+    """The password does not open the key file."""
+
+
+class MalformedError(DdcaiError):
+    """Bytes that a strict parser refuses."""
+
+
+class OpeningRefused(DdcaiError):
+    """A key holder will not open what it was asked to open."""
+
+
+class NotSealed(OpeningRefused):
+    """The chain does not say that this round is sealed."""
+
+
+class TooFewContributors(OpeningRefused):
+    """Fewer updates on the list than the federation's minimum."""
+
+
+class AlreadyOpened(OpeningRefused):
+    """This round was opened before, with another list."""
+
+
+class UpdateMismatch(OpeningRefused):
+    """An update is missing, malformed, or not the one that the chain names."""
+
+
+class DuplicateUpdate(OpeningRefused):
+    """One ciphertext stands for two contributors."""
+
+
+class SumMismatch(OpeningRefused):
+    """The sealed sum is not the sum of the sealed updates."""
+
+
+class PolicyError(DdcaiError):
+    """A node refuses what it was asked to do."""
+
+
+class PlaintextRefused(PolicyError):
+    """Somebody asked for, or sent, values that would be readable."""
+
+
+class AttestationRefused(PolicyError):
+    """A result that this contributor cannot sign."""
+
+
+class ChainError(DdcaiError):
+    """Something on or about the chain."""
+
+
+class ChainUnreachable(ChainError):
+    """No answer from the JSON-RPC endpoint."""
+
+
+class WrongChain(ChainError):
+    """The endpoint serves another chain than the one expected."""
+
+
+class NotAFederation(ChainError):
+    """The address holds no contract, or one that is not a ddcai federation."""
+
+
+class InsufficientBalance(ChainError):
+    """The account cannot pay the deposit and the gas."""
+
+
+class ContractReverted(ChainError):
+    """A contract refused a call.
+
+    Attributes:
+        name: the custom error's name, such as ``AlreadySubmitted``; ``Error`` for a
+            plain reason string; ``Unknown`` where the data fits no known error.
+        arguments: the error's arguments by name.
+    """
+
+    def __init__(self, name: str, arguments: dict[str, object], message: str = "") -> None:
+        self.name = name
+        self.arguments = arguments
+        shown = ", ".join(f"{key}={value}" for key, value in arguments.items())
+        super().__init__(message or f"the contract refused: {name}({shown})")
+
+
+class TransactionPending(ChainError):
+    """A transaction was sent but not mined within the deadline."""
+
+
+class StoreError(DdcaiError):
+    """The blob store cannot be read or written."""
+
+
+class BlobMissing(StoreError):
+    """The blob store does not hold a blob of this digest."""
+
+
+class RoundError(DdcaiError):
+    """A round that cannot go on."""
+
+
+class VerificationError(DdcaiError):
+    """A signature or proof that does not hold."""
