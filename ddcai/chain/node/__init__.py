@@ -1,0 +1,1 @@
+"""Nodes: the embedded chain, anvil, and connections to any JSON-RPC endpoint."""
