@@ -61,6 +61,11 @@ class Feature:
             good = len(self.categories) >= 1 and len(set(self.categories)) == len(self.categories)
             _require(good, f"{where} categories", self.categories, "list each category once")
 
+    @property
+    def width(self) -> int:
+        """Number of model inputs that this column becomes, its missing indicator included."""
+        return (1 if self.kind == "numeric" else len(self.categories)) + 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
@@ -102,6 +107,11 @@ class Task:
             _require(bool(names), "task.features", names, "list features or give task.dataset")
         else:
             _check_entry_point("task.dataset", self.dataset)
+
+    @property
+    def width(self) -> int:
+        """Number of model inputs that the listed features become; 0 where none is listed."""
+        return sum(feature.width for feature in self.features)
 
 
 @dataclass(frozen=True, kw_only=True)
