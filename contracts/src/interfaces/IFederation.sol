@@ -93,6 +93,7 @@ interface IFederation {
     error NotMember(address caller);
     error NotInvited(address caller);
     error AlreadyMember(address caller);
+    error TooManyMembers(uint256 maximum);
     error MemberBusy(address member, uint64 round);
     error WrongStake(uint256 sentWei, uint256 stakeWei);
     error WrongDeposit(uint256 sentWei, uint256 depositWei);

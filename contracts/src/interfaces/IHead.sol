@@ -7,6 +7,8 @@ interface IHead {
     error WrongWordCount(uint256 given, uint256 expected);
     /// @notice `predict` was given another number of features than the head takes.
     error WrongFeatureCount(uint256 given, uint256 expected);
+    /// @notice `write` was given a word whose padding bits are not zero.
+    error NonZeroPadding(uint256 wordIndex);
     /// @notice The head's shape is out of range.
     error WrongShape(uint256 dimensions, uint256 classes);
 

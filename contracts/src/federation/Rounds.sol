@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {SignatureChecker} from
+    "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {IFederation} from "../interfaces/IFederation.sol";
+import {Bits} from "../lib/Bits.sol";
+import {Digests} from "../lib/Digests.sol";
+import {Members} from "./Members.sol";
+
+/// @title The rounds: Open, Sealed, then Finalized or Cancelled.
+/// @dev One round at a time: the next opens when the last is settled. A settled round's record
+/// is never written again.
+abstract contract Rounds is Members, EIP712 {
+    /// @dev Words of a bitmap of MAX_MEMBERS.
+    uint256 internal constant BITMAP_WORDS = MAX_MEMBERS / 256;
+
+    /// @inheritdoc IFederation
+    bytes32 public modelDigest;
+    /// @inheritdoc IFederation
+    uint64 public lastRound;
+
+    mapping(uint64 round => Round) internal _rounds;
+    mapping(uint64 round => mapping(uint256 index => bytes32)) private _updates;
+    /// @dev Word by word: bit i of word i / 256 is the member of index i.
+    mapping(uint64 round => mapping(uint256 word => uint256)) internal _sealed;
+
+    constructor(bytes32 initialModelDigest) EIP712("ddcai", "1") {
+        require(initialModelDigest != 0, ZeroDigest());
+        modelDigest = initialModelDigest;
+    }
+
+    /// @inheritdoc IFederation
+    function openRound(uint64 round, bytes32 baseModelDigest) external onlyCoordinator {
+        uint64 last = lastRound;
+        require(round == last + 1, WrongRound(round, last + 1));
+        require(baseModelDigest == modelDigest, WrongBaseModel(baseModelDigest, modelDigest));
+        if (last == 0) {
+            // Nothing here can hand these two on, so once is enough.
+            _requireOwned(address(_quorum));
+            _requireOwned(address(_head));
+        } else {
+            RoundState state = _rounds[last].state;
+            require(!_isRunning(state), WrongState(last, state));
+        }
+
+        uint64 submitDeadline = uint64(block.timestamp) + _submitPeriodS;
+        uint64 finalizeDeadline = submitDeadline + _finalizePeriodS;
+        lastRound = round;
+        Round storage opened = _rounds[round];
+        opened.state = RoundState.Open;
+        opened.submitDeadline = submitDeadline;
+        opened.finalizeDeadline = finalizeDeadline;
+        opened.baseModelDigest = baseModelDigest;
+        emit RoundOpened(round, baseModelDigest, _configDigest, submitDeadline, finalizeDeadline);
+    }
+
+    /// @inheritdoc IFederation
+    function submitUpdate(uint64 round, bytes32 updateDigest_) external payable {
+        uint256 index = _activeIndex(msg.sender);
+        Round storage open = _rounds[round];
+        require(open.state == RoundState.Open, WrongState(round, open.state));
+        _requireNotAfter(round, open.submitDeadline);
+        require(updateDigest_ != 0, ZeroDigest());
+        require(msg.value == _depositWei, WrongDeposit(msg.value, _depositWei));
+        require(_updates[round][index] == 0, AlreadySubmitted(round, msg.sender));
+
+        _updates[round][index] = updateDigest_;
+        open.submittedCount += 1;
+        emit UpdateSubmitted(round, msg.sender, updateDigest_, msg.value);
+    }
+
+    /// @inheritdoc IFederation
+    function sealRound(uint64 round, bytes32 sumDigest, uint256[] calldata members)
+        external
+        onlyCoordinator
+    {
+        Round storage open = _rounds[round];
+        require(open.state == RoundState.Open, WrongState(round, open.state));
+        _requireNotAfter(round, open.finalizeDeadline);
+        require(sumDigest != 0, ZeroDigest());
+        uint256 count = _requireSubmitted(round, members);
+        require(count >= _minContributors, TooFewContributors(count, _minContributors));
+        if (count != open.submittedCount) _requireAfter(round, open.submitDeadline);
+
+        open.state = RoundState.Sealed;
+        open.sealedCount = uint16(count); // at most MAX_MEMBERS, as each has an update of its own
+        open.sumDigest = sumDigest;
+        for (uint256 i = 0; i < members.length; ++i) {
+            if (members[i] != 0) _sealed[round][i] = members[i];
+        }
+        emit RoundSealed(round, sumDigest, members);
+    }
+
+    /// @inheritdoc IFederation
+    function finalizeRound(
+        uint64 round,
+        Result calldata result,
+        bytes calldata openingSignature,
+        uint256[] calldata head_,
+        uint256[] calldata signers,
+        bytes calldata signature
+    ) external nonReentrant {
+        _requireSealed(round);
+        require(result.openedDigest != 0 && result.modelDigest != 0, ZeroDigest());
+        _requireQuorum(round, signers);
+        _requireOpened(round, result.openedDigest, openingSignature);
+        bytes32 headDigest = Digests.headDigest(head_);
+        _requireAttested(_resultMessage(round, result, headDigest), signers, signature);
+
+        _finalize(round, result, headDigest, openingSignature, signers, signature);
+        _head.write(head_);
+    }
+
+    /// @inheritdoc IFederation
+    function cancelRound(uint64 round) external {
+        Round storage current = _rounds[round];
+        require(_isRunning(current.state), WrongState(round, current.state));
+        if (msg.sender != _coordinator) _requireAfter(round, current.finalizeDeadline);
+        current.state = RoundState.Cancelled;
+        emit RoundCancelled(round, msg.sender);
+    }
+
+    /// @inheritdoc IFederation
+    function getRound(uint64 round) external view returns (Round memory) {
+        return _rounds[round];
+    }
+
+    /// @inheritdoc IFederation
+    function updateDigest(uint64 round, uint256 index) external view returns (bytes32) {
+        return _updates[round][index];
+    }
+
+    /// @inheritdoc IFederation
+    function updateState(uint64 round, uint256 index) external view returns (UpdateState) {
+        return _updateState(round, index);
+    }
+
+    /// @inheritdoc IFederation
+    function sealedMembers(uint64 round) external view returns (uint256[] memory members) {
+        uint256 length = BITMAP_WORDS;
+        while (length > 0 && _sealed[round][length - 1] == 0) --length;
+        members = new uint256[](length);
+        for (uint256 i = 0; i < length; ++i) {
+            members[i] = _sealed[round][i];
+        }
+    }
+
+    /// @inheritdoc IFederation
+    function openingMessage(uint64 round, bytes32 sumDigest, bytes32 openedDigest)
+        external
+        view
+        returns (bytes32)
+    {
+        return _openingMessage(round, sumDigest, openedDigest);
+    }
+
+    /// @inheritdoc IFederation
+    function resultMessage(
+        uint64 round,
+        bytes32 sumDigest,
+        bytes32 openedDigest,
+        bytes32 modelDigest_,
+        bytes32 headDigest
+    ) external view returns (bytes32) {
+        return Digests.resultMessage(round, sumDigest, openedDigest, modelDigest_, headDigest);
+    }
+
+    /// @dev Where an update stands, from the round's state and the sealed list alone. An
+    /// assessment of updates belongs here: it would split what is `Agreed` below by a verdict of
+    /// its own, recorded after finalisation, and keep `Sealed` until there is one.
+    function _updateState(uint64 round, uint256 index) internal view returns (UpdateState) {
+        if (_updates[round][index] == 0) return UpdateState.None;
+        RoundState state = _rounds[round].state;
+        if (state == RoundState.Cancelled) return UpdateState.Returned;
+        bool isSealed = _isSealed(round, index);
+        if (state == RoundState.Finalized) {
+            return isSealed ? UpdateState.Agreed : UpdateState.Forfeited;
+        }
+        return isSealed ? UpdateState.Sealed : UpdateState.Submitted;
+    }
+
+    /// @inheritdoc Members
+    function _isBusy(uint256 index) internal view override returns (bool busy, uint64 round) {
+        // Only the last round can be running.
+        round = lastRound;
+        busy = _isRunning(_rounds[round].state) && _updates[round][index] != 0;
+    }
+
+    function _isSealed(uint64 round, uint256 index) private view returns (bool) {
+        return (_sealed[round][index / 256] >> (index % 256)) & 1 == 1;
+    }
+
+    function _isRunning(RoundState state) private pure returns (bool) {
+        return state == RoundState.Open || state == RoundState.Sealed;
+    }
+
+    function _openingMessage(uint64 round, bytes32 sumDigest, bytes32 openedDigest)
+        private
+        view
+        returns (bytes32)
+    {
+        return _hashTypedDataV4(Digests.openingHash(round, sumDigest, openedDigest));
+    }
+
+    /// @dev Number of members in the bitmap; each has an update in the round.
+    function _requireSubmitted(uint64 round, uint256[] calldata members)
+        private
+        view
+        returns (uint256 count)
+    {
+        for (uint256 i = 0; i < members.length; ++i) {
+            uint256 word = members[i];
+            while (word != 0) {
+                uint256 index = 256 * i + Bits.lowest(word);
+                require(_updates[round][index] != 0, NotSubmitted(index));
+                count += 1;
+                word &= word - 1; // clears the lowest set bit
+            }
+        }
+    }
+
+    /// @dev The effects of a result that was checked. A function of its own for the stack's sake.
+    function _finalize(
+        uint64 round,
+        Result calldata result,
+        bytes32 headDigest,
+        bytes calldata openingSignature,
+        uint256[] calldata signers,
+        bytes calldata signature
+    ) private {
+        _rounds[round].state = RoundState.Finalized;
+        modelDigest = result.modelDigest;
+        emit RoundFinalized(
+            round,
+            result.modelDigest,
+            result.openedDigest,
+            headDigest,
+            signers,
+            openingSignature,
+            signature
+        );
+    }
+
+    /// @dev The round waits for its result, and there is time for one.
+    function _requireSealed(uint64 round) private view {
+        Round storage current = _rounds[round];
+        require(current.state == RoundState.Sealed, WrongState(round, current.state));
+        _requireNotAfter(round, current.finalizeDeadline);
+    }
+
+    /// @dev The signers are sealed contributors of the round, and enough of them.
+    function _requireQuorum(uint64 round, uint256[] calldata signers) private view {
+        uint256 sealedCount = _rounds[round].sealedCount;
+        uint256 count = 0;
+        for (uint256 i = 0; i < signers.length; ++i) {
+            uint256 strangers = signers[i] & ~_sealed[round][i];
+            require(strangers == 0, NotSealedContributor(256 * i + Bits.lowest(strangers)));
+            count += Bits.count(signers[i]);
+        }
+        uint256 needed = Math.ceilDiv(sealedCount * _quorumNumerator, _quorumDenominator);
+        require(count >= needed, QuorumNotReached(count, needed));
+    }
+
+    /// @dev The key holder signed the opened sum of the sealed sum.
+    function _requireOpened(uint64 round, bytes32 openedDigest, bytes calldata signature)
+        private
+        view
+    {
+        bytes32 message = _openingMessage(round, _rounds[round].sumDigest, openedDigest);
+        require(
+            SignatureChecker.isValidSignatureNowCalldata(_keyHolder, message, signature),
+            InvalidOpeningSignature()
+        );
+    }
+
+    function _requireAttested(
+        bytes32 message,
+        uint256[] calldata signers,
+        bytes calldata signature
+    ) private view {
+        require(_quorum.verify(message, signers, signature), InvalidQuorumSignature());
+    }
+
+    function _resultMessage(uint64 round, Result calldata result, bytes32 headDigest)
+        private
+        view
+        returns (bytes32)
+    {
+        return Digests.resultMessage(
+            round, _rounds[round].sumDigest, result.openedDigest, result.modelDigest, headDigest
+        );
+    }
+
+    function _requireOwned(address part) private view {
+        require(Ownable(part).owner() == address(this), NotReady(part));
+    }
+
+    function _requireNotAfter(uint64 round, uint64 deadline) private view {
+        require(block.timestamp <= deadline, DeadlinePassed(round, deadline, block.timestamp));
+    }
+
+    function _requireAfter(uint64 round, uint64 deadline) private view {
+        require(block.timestamp > deadline, DeadlineNotReached(round, deadline, block.timestamp));
+    }
+}

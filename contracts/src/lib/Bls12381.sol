@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+/// @title BLS signatures on BLS12-381 by the EIP-2537 precompiles.
+/// @notice Pubkeys in G1, signatures in G2, points uncompressed in EIP-2537 form: each base field
+/// element is 64 bytes, big-endian, its first 16 bytes zero; a G1 point is 128 bytes, a G2 point
+/// 256, infinity all zero.
+/// @dev Hashing to the curve as in RFC 9380, suite BLS12381G2_XMD:SHA-256_SSWU_RO_. A precompile
+/// that gets bad input burns all the gas it was given, so each call gets a cap: four times
+/// EIP-2537's price.
+library Bls12381 {
+    uint256 internal constant G1_BYTES = 128;
+    uint256 internal constant G2_BYTES = 256;
+
+    address private constant MODEXP = address(0x05);
+    address private constant G1ADD = address(0x0b);
+    address private constant G1MSM = address(0x0c);
+    address private constant G2ADD = address(0x0d);
+    address private constant PAIRING = address(0x0f);
+    address private constant MAP_FP2_TO_G2 = address(0x11);
+
+    uint256 private constant G1ADD_GAS_CAP = 4 * 375;
+    uint256 private constant G1MSM_GAS_CAP = 4 * 12_000;
+    uint256 private constant G2ADD_GAS_CAP = 4 * 600;
+    uint256 private constant PAIRING_GAS_CAP = 4 * (2 * 32_600 + 37_700);
+    uint256 private constant MAP_FP2_TO_G2_GAS_CAP = 4 * 23_800;
+
+    /// @dev The field's modulus p.
+    bytes private constant P =
+        hex"1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab";
+    /// @dev (p - 1) / 2 as its upper 128 and lower 256 bits: above it, y is the larger root.
+    uint256 private constant HALF_P_HIGH = 0x0d0088f51cbff34d258dd3db21a5d66b;
+    uint256 private constant HALF_P_LOW =
+        0xb23ba5c279c2895fb39869507b587b120f55ffff58a9ffffdcff7fffffffd555;
+    /// @dev The negated generator of G1.
+    bytes private constant NEGATED_G1 =
+        hex"0000000000000000000000000000000017f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac586c55e83ff97a1aeffb3af00adb22c6bb"
+        hex"00000000000000000000000000000000114d1d6855d545a8aa7d76c8cf2e21f267816aef1db507c96655b9d5caac42364e6f38ba0ecb751bad54dcd6b939c2ca";
+
+    /// @dev Length of what `expandMessage` gives: two Fp2 elements, four times 64 bytes.
+    uint256 private constant UNIFORM_BYTES = 256;
+
+    /// @dev Whether `point` is the point at infinity (all zero); its length is a multiple of 32.
+    function isInfinity(bytes memory point) internal pure returns (bool) {
+        uint256 any = 0;
+        assembly ("memory-safe") {
+            let end := add(add(point, 32), mload(point))
+            for { let at := add(point, 32) } lt(at, end) { at := add(at, 32) } {
+                any := or(any, mload(at))
+            }
+        }
+        return any == 0;
+    }
+
+    /// @dev Whether `point` is canonical, on the curve and in the subgroup of prime order.
+    function isInG1(bytes memory point) internal view returns (bool) {
+        (bool ok,) = G1MSM.staticcall{gas: G1MSM_GAS_CAP}(abi.encodePacked(point, uint256(1)));
+        return ok;
+    }
+
+    /// @dev sum += key in G1. `sum` has room for two points, the sum first; the second half is
+    /// scratch space, so that a long list of keys needs no more memory than a short one. `key` is
+    /// a point as three words: x (48 bytes), then y (48 bytes). Reverts on bad points.
+    function addG1(bytes memory sum, bytes32[3] memory key) internal view {
+        require(sum.length == 2 * G1_BYTES);
+        bool ok;
+        address precompile = G1ADD;
+        uint256 gasCap = G1ADD_GAS_CAP;
+        assembly ("memory-safe") {
+            let at := add(sum, 32)
+            let middle := mload(add(key, 0x20))
+            mstore(add(at, 0x80), 0) // x: 16 zero bytes, then 48
+            mstore(add(at, 0x90), mload(key))
+            mstore(add(at, 0xb0), middle) // its second half is overwritten by y's zeros
+            mstore(add(at, 0xc0), shr(128, shl(128, middle))) // y: 16 zero bytes, then 48
+            mstore(add(at, 0xe0), mload(add(key, 0x40)))
+            ok := staticcall(gasCap, precompile, at, 0x100, at, 0x80)
+            ok := and(ok, eq(returndatasize(), 0x80))
+        }
+        require(ok, PrecompileFailed(G1ADD));
+    }
+
+    /// @dev Cuts a sum's scratch space off.
+    function firstPoint(bytes memory sum) internal pure returns (bytes memory) {
+        require(sum.length == 2 * G1_BYTES);
+        assembly ("memory-safe") {
+            mstore(sum, 0x80)
+        }
+        return sum;
+    }
+
+    /// @dev Whether e(key, hash) = e(G1, signature): the signature verifies. The precompile checks
+    /// that points are canonical, on their curves and in the subgroups; false if one is not.
+    /// Warning: infinity as key with infinity as signature passes; look for it first.
+    function pairs(bytes memory key, bytes memory hash, bytes memory signature)
+        internal
+        view
+        returns (bool)
+    {
+        (bool ok, bytes memory output) = PAIRING.staticcall{gas: PAIRING_GAS_CAP}(
+            bytes.concat(key, hash, NEGATED_G1, signature)
+        );
+        return ok && output.length == 32 && abi.decode(output, (uint256)) == 1;
+    }
+
+    /// @dev The 48 bytes of a pubkey's compressed form (ZCash's flags; `point` is not infinity and
+    /// is canonical).
+    function compress(bytes memory point) internal pure returns (bytes memory out) {
+        bytes32 xHigh;
+        bytes32 xLow;
+        uint256 yHigh;
+        uint256 yLow;
+        assembly ("memory-safe") {
+            xHigh := mload(add(point, 0x20))
+            xLow := mload(add(point, 0x40))
+            yHigh := mload(add(point, 0x60))
+            yLow := mload(add(point, 0x80))
+        }
+        bool larger = yHigh > HALF_P_HIGH || (yHigh == HALF_P_HIGH && yLow > HALF_P_LOW);
+        bytes16 high = bytes16(uint128(uint256(xHigh))) | (larger ? bytes16(bytes1(0xa0)) : bytes16(bytes1(0x80)));
+        return abi.encodePacked(high, xLow);
+    }
+
+    /// @dev hash_to_curve of RFC 9380, section 3; MAP_FP2_TO_G2 clears the cofactor itself.
+    function hashToG2(bytes memory message, bytes memory dst) internal view returns (bytes memory) {
+        bytes memory uniform = expandMessage(message, dst);
+        return _call(
+            G2ADD,
+            G2ADD_GAS_CAP,
+            bytes.concat(
+                _call(MAP_FP2_TO_G2, MAP_FP2_TO_G2_GAS_CAP, _fieldElements(uniform, 0)),
+                _call(MAP_FP2_TO_G2, MAP_FP2_TO_G2_GAS_CAP, _fieldElements(uniform, 128))
+            )
+        );
+    }
+
+    /// @dev expand_message_xmd of RFC 9380, section 5.3.1, with SHA-256, to 256 bytes. `dst` has
+    /// at most 255 bytes.
+    function expandMessage(bytes memory message, bytes memory dst)
+        internal
+        pure
+        returns (bytes memory uniform)
+    {
+        bytes memory dstPrime = abi.encodePacked(dst, uint8(dst.length));
+        bytes32 first = sha256(
+            abi.encodePacked(bytes32(0), bytes32(0), message, uint16(UNIFORM_BYTES), uint8(0), dstPrime)
+        );
+        uniform = new bytes(UNIFORM_BYTES);
+        bytes32 block_ = 0;
+        for (uint256 i = 1; i <= UNIFORM_BYTES / 32; ++i) {
+            // The first block hashes b_0 itself: block_ is 0 then.
+            block_ = sha256(abi.encodePacked(first ^ block_, uint8(i), dstPrime));
+            assembly ("memory-safe") {
+                mstore(add(uniform, shl(5, i)), block_) // 32 i past the length word: i starts at 1
+            }
+        }
+    }
+
+    /// @dev Two elements of Fp from 128 uniform bytes at `offset`, each 64 bytes reduced modulo p.
+    function _fieldElements(bytes memory uniform, uint256 offset)
+        private
+        view
+        returns (bytes memory)
+    {
+        return bytes.concat(
+            bytes16(0), _reduce(uniform, offset), bytes16(0), _reduce(uniform, offset + 64)
+        );
+    }
+
+    /// @dev 64 bytes at `offset`, modulo p, by MODEXP with exponent 1; 48 bytes.
+    function _reduce(bytes memory uniform, uint256 offset) private view returns (bytes memory) {
+        bytes32 high;
+        bytes32 low;
+        assembly ("memory-safe") {
+            let at := add(add(uniform, 32), offset)
+            high := mload(at)
+            low := mload(add(at, 32))
+        }
+        return _call(
+            MODEXP,
+            gasleft(), // MODEXP's price has changed twice; it does not fail on such input
+            abi.encodePacked(uint256(64), uint256(1), uint256(48), high, low, uint8(1), P)
+        );
+    }
+
+    /// @dev A precompile's answer; reverts with PrecompileFailed if there is none.
+    function _call(address precompile, uint256 gasCap, bytes memory input)
+        private
+        view
+        returns (bytes memory output)
+    {
+        bool ok;
+        (ok, output) = precompile.staticcall{gas: gasCap}(input);
+        // A chain without EIP-2537 answers with success and nothing.
+        require(ok && output.length > 0, PrecompileFailed(precompile));
+    }
+
+    /// @notice A precompile refused its input or does not exist on this chain.
+    error PrecompileFailed(address precompile);
+}
