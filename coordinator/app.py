@@ -1,0 +1,71 @@
+"""The coordinator: runs a federation's rounds and keeps a record of them.
+
+Run configuration (or the environment, for paths): the settings of
+`ddcai.rounds.party.Settings`, and ``num-server-rounds``, ``output`` (a folder for
+``metrics.jsonl`` and ``model.safetensors``), ``test-data`` (a file to measure the model on
+after each round, where the coordinator has one), ``join-timeout-s``.
+
+It holds its Ethereum account and no decryption key.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from flwr.app import ArrayRecord, Context, MetricRecord
+from flwr.serverapp import Grid, ServerApp
+
+from coordinator.journal import Journal
+from ddcai.data.loading import load
+from ddcai.flower import EncryptedFedAvg
+from ddcai.flower.messages import from_arrays
+from ddcai.models import state
+from ddcai.models.encoder import build, load_state
+from ddcai.models.training import evaluate
+from ddcai.rounds.coordinator import Coordinator
+from ddcai.rounds.party import Party, Settings
+
+app = ServerApp()
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """Runs the rounds; raises, so that Flower marks the run as failed, if one cannot go on."""
+    logging.getLogger("ddcai").setLevel(logging.INFO)
+    config = context.run_config
+    party = Party.connect(Settings.read(config))
+    output = Path(str(config.get("output") or "."))
+    output.mkdir(parents=True, exist_ok=True)
+    journal = Journal(output / "metrics.jsonl")
+    strategy = EncryptedFedAvg(
+        Coordinator(party),
+        join_timeout_s=float(config.get("join-timeout-s", 300)),
+        report=journal.report,
+    )
+    result = strategy.start(
+        grid,
+        num_rounds=int(config.get("num-server-rounds", 10)),
+        evaluate_fn=_evaluation(party, str(config.get("test-data") or ""), journal),
+    )
+    model = from_arrays(result.arrays)
+    metadata = {"federation": party.federation.address, "digest": state.digest(model).hex()}
+    state.save(output / "model.safetensors", model, metadata)
+
+
+def _evaluation(
+    party: Party, path: str, journal: Journal
+) -> Callable[[int, ArrayRecord], MetricRecord | None] | None:
+    if not path:
+        return None
+    x, y = load(path, party.config, for_training=False)
+
+    def measure(server_round: int, arrays: ArrayRecord) -> MetricRecord:
+        module = build(party.config)
+        load_state(module, from_arrays(arrays))
+        found = evaluate(module, x, y, head_scale=party.config.model.head_scale)
+        journal.evaluation(server_round, found.accuracy, found.log_loss)
+        return MetricRecord({"accuracy": found.accuracy, "log_loss": found.log_loss})
+
+    return measure

@@ -1,0 +1,227 @@
+"""The client mod: whatever an app trains, only a ciphertext, its digest and metrics leave.
+
+It stands between Flower and the app's functions and knows five kinds of message. Training is
+checked against the chain, passed on to the app, and its arrays come back encrypted. The app
+never answers anything else than training and evaluation, whatever the server's app asks:
+messages of other kinds are refused, and so is a reply that would carry arrays or metrics that
+the node did not allow.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from functools import lru_cache
+
+from flwr.app import Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.clientapp.typing import ClientAppCallable
+
+from ddcai.attestation import BlsSecretKey
+from ddcai.encryption.bfv import SecretKey
+from ddcai.errors import ConfigurationError, DataError, DdcaiError, PlaintextRefused, PolicyError
+from ddcai.flower import messages
+from ddcai.rounds.contributor import Contributor
+from ddcai.rounds.keyholder import Opener
+from ddcai.rounds.party import Party, Settings, state_folder
+
+log = logging.getLogger("ddcai.node")
+
+# About the work, not about the data.
+ALLOWED_METRICS = ("clamped_share", "train_s", "encrypt_s")
+
+
+class SecureMod:
+    """The mod; also registers the handlers for the strategy's questions.
+
+    ::
+
+        secure = SecureMod()
+        app = ClientApp(mods=[secure])
+        secure.register(app)
+
+    Settings come from the node's configuration and environment (`ddcai.rounds.party.Settings`);
+    ``allowed-metrics`` there adds names, separated by commas, that the app's own replies may
+    carry.
+    """
+
+    def register(self, app: ClientApp) -> None:
+        """Lets an app answer the strategy's questions; call it once."""
+        for action in messages.QUERIES:
+            app.query(action)(_unanswered)
+
+    def __call__(self, message: Message, context: Context, call_next: ClientAppCallable) -> Message:
+        """Handles one message; never raises, since an error's text would reach the server."""
+        try:
+            return Message(self._answer(message, context, call_next), reply_to=message)
+        except Exception as error:
+            if isinstance(error, DdcaiError):
+                log.error("refused: %s: %s", type(error).__name__, error)
+            else:
+                log.exception("failed on a message of type %s", message.metadata.message_type)
+            return Message(messages.refusal(error), reply_to=message)
+
+    def _answer(
+        self, message: Message, context: Context, call_next: ClientAppCallable
+    ) -> RecordDict:
+        settings = Settings.read(context.node_config)
+        kind = message.metadata.message_type.removeprefix("query.")
+        _check_federation(settings, message)
+        handlers: dict[str, Callable[[], RecordDict]] = {
+            messages.IDENTIFY: lambda: _identify(settings),
+            messages.TRAIN: lambda: _train(settings, message, context, call_next),
+            messages.EVALUATE: lambda: _evaluate(message, context, call_next),
+            messages.OPEN_SUM: lambda: _open_sum(settings, message),
+            messages.ATTEST: lambda: _attest(settings, message),
+            messages.SETTLE: lambda: _settle(settings),
+        }
+        if kind not in handlers:
+            raise PlaintextRefused(
+                f"a message of type {message.metadata.message_type!r}: only training, evaluation "
+                f"and {', '.join(messages.QUERIES)} are answered"
+            )
+        return handlers[kind]()
+
+
+def _unanswered(message: Message, context: Context) -> Message:
+    raise PolicyError("add the mod itself to the ClientApp as well: ClientApp(mods=[secure])")
+
+
+@lru_cache(maxsize=64)
+def _party(settings: Settings) -> Party:
+    return Party.connect(settings)
+
+
+@lru_cache(maxsize=64)
+def _contributor(settings: Settings) -> Contributor:
+    if settings.role != "contributor":
+        raise PolicyError("this node is the key holder: it does not train or attest")
+    if not settings.bls_key:
+        raise ConfigurationError("bls-key is not set: give it, or set DDCAI_BLS_KEY")
+    party = _party(settings)
+    key = BlsSecretKey.load(settings.bls_key, settings.password())
+    return Contributor(party, key, state_folder(settings, party))
+
+
+@lru_cache(maxsize=8)
+def _opener(settings: Settings) -> Opener:
+    if settings.role != "keyholder":
+        raise PolicyError("this node is a contributor: it holds no decryption key")
+    if not settings.encryption_key:
+        raise ConfigurationError("encryption-key is not set: give it, or set DDCAI_ENCRYPTION_KEY")
+    party = _party(settings)
+    secret = SecretKey.load(settings.encryption_key, settings.password())
+    return Opener(party, secret, state_folder(settings, party))
+
+
+def _check_federation(settings: Settings, message: Message) -> None:
+    asked = messages.round_context(message.content)
+    federation = _party(settings).federation
+    own = (federation.chain_id, federation.address.lower())
+    if (asked.chain_id, asked.contract.lower()) != own:
+        raise PolicyError(
+            f"the coordinator runs federation {asked.contract} on chain {asked.chain_id}, this "
+            f"node's deployment file is of {own[1]} on chain {own[0]}: one of them is wrong"
+        )
+
+
+def _identify(settings: Settings) -> RecordDict:
+    address = _party(settings).address
+    return messages.reply_record({"address": address.encode(), "role": settings.role.encode()})
+
+
+def _train(
+    settings: Settings, message: Message, context: Context, call_next: ClientAppCallable
+) -> RecordDict:
+    contributor = _contributor(settings)
+    round_ = messages.round_context(message.content).round
+    arrays = message.content.array_records.get(messages.ARRAYS)
+    if arrays is None:
+        raise PolicyError("the message carries no model to train")
+    base = messages.from_arrays(arrays)
+    record = contributor.check_round(round_, base)
+    update = contributor.known_update(record)
+    metrics: dict[str, float] = {}
+    if update is None:
+        started = time.perf_counter()
+        reply = call_next(message, context)
+        train_s = time.perf_counter() - started
+        if reply.has_error():
+            raise PolicyError("the app's training function failed: see its own messages")
+        trained, num_examples, metrics = _trained(reply.content)
+        metrics = _allowed(metrics, context)
+        update = contributor.protect(record, base, messages.from_arrays(trained), num_examples)
+        metrics |= {
+            "train_s": train_s,
+            "encrypt_s": update.encrypt_s,
+            "clamped_share": update.clamped_share,
+        }
+    contributor.submit(record, update)
+    return messages.UpdateReply(
+        contributor=contributor.party.address, ciphertext=update.blob, metrics=metrics
+    ).to_content()
+
+
+def _trained(content: RecordDict) -> tuple[messages.ArrayRecord, int, dict[str, object]]:
+    arrays = list(content.array_records.values())
+    if len(arrays) != 1:
+        raise DataError(
+            f"the app's training function returned {len(arrays)} array records: return one"
+        )
+    metrics: dict[str, object] = {}
+    for record in content.metric_records.values():
+        metrics.update(record)
+    count = metrics.pop("num-examples", None)
+    if not isinstance(count, int | float) or count != int(count) or count < 1:
+        raise DataError(
+            f"the app's training function returned num-examples {count!r}: return how many "
+            "examples it trained on, at least 1"
+        )
+    return arrays[0], int(count), metrics
+
+
+def _evaluate(message: Message, context: Context, call_next: ClientAppCallable) -> RecordDict:
+    reply = call_next(message, context)
+    if reply.has_error():
+        raise PolicyError("the app's evaluation function failed: see its own messages")
+    if reply.content.array_records or reply.content.config_records:
+        raise PlaintextRefused("the app's evaluation function returned more than metrics")
+    metrics: dict[str, object] = {}
+    for record in reply.content.metric_records.values():
+        metrics.update(record)
+    return RecordDict({messages.METRICS: MetricRecord(dict(_allowed(metrics, context)))})
+
+
+def _allowed(metrics: dict[str, object], context: Context) -> dict[str, float]:
+    """The metrics that may leave; the others are left out, and the log says so."""
+    listed = str(context.node_config.get("allowed-metrics", ""))
+    names = {name.strip() for name in listed.split(",")} | set(ALLOWED_METRICS)
+    kept: dict[str, float] = {}
+    for name, value in metrics.items():
+        if name not in names:
+            log.warning("metric %r stays here: add it to allowed-metrics to send it", name)
+        elif isinstance(value, int | float) and math.isfinite(value):
+            kept[name] = float(value)
+    return kept
+
+
+def _open_sum(settings: Settings, message: Message) -> RecordDict:
+    opening = _opener(settings).open(messages.round_context(message.content).round)
+    return messages.reply_record(
+        {"opened": opening.blob, "digest": opening.digest, "signature": opening.signature}
+    )
+
+
+def _attest(settings: Settings, message: Message) -> RecordDict:
+    fields = messages.read_reply(message.content, ("opened", "signature"))
+    signature = _contributor(settings).attest(
+        messages.round_context(message.content).round, fields["opened"], fields["signature"]
+    )
+    return messages.reply_record({"signature": signature})
+
+
+def _settle(settings: Settings) -> RecordDict:
+    _contributor(settings).settle()
+    return messages.reply_record({})

@@ -1,0 +1,401 @@
+"""The strategy: FedAvg over ciphertexts, each round opened, sealed and finalised on chain.
+
+Its loop follows the contract, not a counter of its own: started again after a crash, it goes
+on with the round that is under way, on any machine that has the coordinator's account. It
+never holds a readable update, and drops a reply that would carry one.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Self
+
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, UserConfig
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Result, Strategy
+
+from ddcai.chain.federation import RoundRecord, RoundState
+from ddcai.digests import RoundContext
+from ddcai.errors import ConfigurationError, DdcaiError, MalformedError, RoundError
+from ddcai.flower import messages
+from ddcai.flower.roster import Roster, gather
+from ddcai.models import state
+from ddcai.models.state import State
+from ddcai.rounds.coordinator import Collection, Coordinator
+from ddcai.rounds.keyholder import Opening
+from ddcai.rounds.party import Party, Settings
+from ddcai.rounds.result import Result as RoundResult
+
+log = logging.getLogger("ddcai.coordinator")
+
+_POLL_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundReport:
+    """What a round took; nothing in it comes from a site's data.
+
+    Attributes:
+        round: its number.
+        contributors: accounts in the sum.
+        left_out: accounts that committed an update and are not in the sum.
+        update_bytes: size of one ciphertext update; all are of one size.
+        seconds: wall time by step: open, train, seal, open_sum, attest, finalize.
+        model_digest: the new model's digest.
+        metrics: the contributors' metrics, averaged.
+    """
+
+    round: int
+    contributors: tuple[str, ...]
+    left_out: tuple[str, ...]
+    update_bytes: int
+    seconds: dict[str, float]
+    model_digest: bytes
+    metrics: dict[str, float]
+
+
+@dataclass
+class _Progress:
+    """What the strategy gathers while a round runs."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    metrics: list[dict[str, float]] = field(default_factory=list)
+    update_bytes: int = 0
+
+
+class EncryptedFedAvg(Strategy):
+    """Federated averaging of encrypted updates.
+
+    Args:
+        coordinator: the coordinator's side of the federation.
+        join_timeout_s: how long to wait for all members before starting with those present.
+        report: called with a `RoundReport` after each round.
+    """
+
+    def __init__(
+        self,
+        coordinator: Coordinator,
+        *,
+        join_timeout_s: float = 300.0,
+        report: Callable[[RoundReport], None] | None = None,
+    ) -> None:
+        self.coordinator = coordinator
+        self.join_timeout_s = join_timeout_s
+        self._report = report
+        self._roster = Roster()
+        self._collection: Collection | None = None
+        self._progress = _Progress()
+
+    @classmethod
+    def from_config(cls, run_config: UserConfig) -> Self:
+        """A strategy from Flower's run config and the environment (`Settings`)."""
+        return cls(Coordinator(Party.connect(Settings.read(run_config))))
+
+    def summary(self) -> None:
+        """Logs the federation and its rules."""
+        federation = self.coordinator.party.federation
+        rules = federation.rules()
+        log.info(
+            "federation %s on chain %d: at least %d contributors, quorum %d/%d, deposit %d wei",
+            federation.address,
+            federation.chain_id,
+            rules.min_contributors,
+            rules.quorum_numerator,
+            rules.quorum_denominator,
+            rules.deposit_wei,
+        )
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """A training message to every contributor that is there."""
+        config["server-round"] = server_round
+        content = messages.instruction(self._context(server_round), config=config, arrays=arrays)
+        return [
+            Message(content, node, messages.TRAIN, group_id=str(server_round))
+            for node in self._roster.contributors.values()
+        ]
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """Adds ciphertexts; there are no arrays to return, since nothing here can be read.
+
+        A reply that is malformed, or not what its contributor committed on chain, is dropped
+        and logged: its deposit is forfeited unless the right bytes are in the blob store.
+        """
+        if self._collection is None:
+            raise RoundError("no round is open: use `start`, which opens one on chain")
+        for reply in replies:
+            why = messages.refused(reply)
+            if why is not None:
+                log.warning("round %d: a contributor sent no update: %s", server_round, why)
+                continue
+            try:
+                update = messages.UpdateReply.from_content(reply.content)
+                self._collection.add(update.contributor, update.ciphertext)
+            except DdcaiError as error:
+                log.warning("round %d: an update is dropped: %s", server_round, error)
+                continue
+            self._progress.update_bytes = len(update.ciphertext)
+            self._progress.metrics.append(update.metrics)
+        self._collection.add_from_store()
+        return None, MetricRecord(dict(_mean(self._progress.metrics)))
+
+    def configure_evaluate(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """None: what a model reaches on a site's data says something about that data."""
+        return []
+
+    def aggregate_evaluate(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> MetricRecord | None:
+        """None, as there is nothing to evaluate."""
+        return None
+
+    def start(
+        self,
+        grid: Grid,
+        initial_arrays: ArrayRecord | None = None,
+        num_rounds: int = 3,
+        timeout: float = 3600,
+        train_config: ConfigRecord | None = None,
+        evaluate_config: ConfigRecord | None = None,
+        evaluate_fn: Callable[[int, ArrayRecord], MetricRecord | None] | None = None,
+    ) -> Result:
+        """Runs rounds until the federation has had ``num_rounds`` of them, then settles.
+
+        Args:
+            grid: Flower's grid.
+            initial_arrays: the first model; its digest must be the one on chain. Where the
+                federation has gone further, its current model is used.
+            num_rounds: the number of the last round to run, those of earlier starts counted.
+            timeout: seconds to wait for replies; the chain's deadlines bound it further.
+            train_config: sent to the contributors' training functions.
+            evaluate_config: not used.
+            evaluate_fn: called with round number and model, first with round 0.
+
+        Raises:
+            ConfigurationError: ``initial_arrays`` are not the federation's first model.
+            RoundError: a round could not be finalised; it was cancelled and settled.
+        """
+        self.summary()
+        result = Result()
+        model = self._first_model(initial_arrays)
+        self._evaluate(evaluate_fn, self._last_finished(), model, result)
+        try:
+            while self._unfinished(num_rounds):
+                number, model, metrics = self._round(grid, train_config or ConfigRecord(), timeout)
+                result.train_metrics_clientapp[number] = metrics
+                self._evaluate(evaluate_fn, number, model, result)
+        finally:
+            self._settle(grid, timeout)
+        result.arrays = messages.to_arrays(model)
+        return result
+
+    def _first_model(self, initial: ArrayRecord | None) -> State:
+        federation = self.coordinator.party.federation
+        model = self.coordinator.current_model()
+        if initial is not None and federation.last_round() == 0:
+            digest = state.digest(messages.from_arrays(initial))
+            if digest != federation.model_digest():
+                raise ConfigurationError(
+                    f"the initial model's digest is {digest.hex()}, but the federation starts "
+                    f"from {federation.model_digest().hex()}: deploy with this model, or start "
+                    "from the deployed one"
+                )
+        return model
+
+    def _unfinished(self, num_rounds: int) -> bool:
+        federation = self.coordinator.party.federation
+        last = federation.last_round()
+        under_way = last > 0 and federation.round(last).state in (
+            RoundState.OPEN,
+            RoundState.SEALED,
+        )
+        return under_way or last < num_rounds
+
+    def _last_finished(self) -> int:
+        federation = self.coordinator.party.federation
+        last = federation.last_round()
+        return last - 1 if self._unfinished(last) else last
+
+    def _round(
+        self, grid: Grid, config: ConfigRecord, timeout: float
+    ) -> tuple[int, State, MetricRecord]:
+        """One round, from wherever it stands."""
+        coordinator = self.coordinator
+        self._progress = _Progress()
+        gather(grid, self._roster, self._context(0), coordinator.party, self.join_timeout_s)
+        with self._step("open"):
+            record = coordinator.open_round()
+            base = coordinator.party.model(record.base_model_digest)
+        try:
+            if record.state is RoundState.OPEN:
+                record = self._train_and_seal(grid, record, base, config, timeout)
+            opening, result = self._open_sum(grid, record, timeout)
+            signatures = self._attest(grid, record, opening, result, timeout)
+            with self._step("finalize"):
+                coordinator.finalize(record, opening, result, signatures)
+        except RoundError:
+            coordinator.cancel(record)
+            raise
+        metrics = _mean(self._progress.metrics)
+        if self._report is not None:
+            listed = {item.address for item in record.sealed}
+            self._report(
+                RoundReport(
+                    round=record.number,
+                    contributors=tuple(item.address for item in record.sealed),
+                    left_out=tuple(
+                        item.address for item in record.submissions if item.address not in listed
+                    ),
+                    update_bytes=self._progress.update_bytes,
+                    seconds=self._progress.seconds,
+                    model_digest=result.model_digest,
+                    metrics=metrics,
+                )
+            )
+        return record.number, result.model, MetricRecord(dict(metrics))
+
+    def _train_and_seal(
+        self, grid: Grid, record: RoundRecord, base: State, config: ConfigRecord, timeout: float
+    ) -> RoundRecord:
+        self._collection = self.coordinator.collect(record, base)
+        with self._step("train"):
+            sent = self.configure_train(record.number, messages.to_arrays(base), config, grid)
+            wait_s = _until(record.submit_deadline, timeout)
+            self.aggregate_train(record.number, grid.send_and_receive(sent, timeout=wait_s))
+        with self._step("seal"):
+            # Leaving somebody out costs its deposit, so it has until the deadline to deliver.
+            while not self.coordinator.everybody_delivered(record, self._collection):
+                if time.time() > record.submit_deadline + _POLL_S:
+                    break
+                log.info(
+                    "round %d: waiting for a committed update until %s UTC",
+                    record.number,
+                    time.strftime("%H:%M:%S", time.gmtime(record.submit_deadline)),
+                )
+                time.sleep(_POLL_S)
+                self._collection.add_from_store()
+            return self.coordinator.seal(record, self._collection)
+
+    def _open_sum(
+        self, grid: Grid, record: RoundRecord, timeout: float
+    ) -> tuple[Opening, RoundResult]:
+        with self._step("open_sum"):
+            node = self._roster.key_holder
+            if node is None:
+                raise RoundError("no key holder is there: start one with `ddcai client --role")
+            content = messages.instruction(self._context(record.number))
+            sent = Message(content, node, f"query.{messages.OPEN_SUM}", group_id=str(record.number))
+            wait_s = _until(record.finalize_deadline, timeout)
+            for reply in grid.send_and_receive([sent], timeout=wait_s):
+                why = messages.refused(reply)
+                if why is not None:
+                    raise RoundError(f"the key holder did not open round {record.number}: {why}")
+                fields = messages.read_reply(reply.content, ("opened", "digest", "signature"))
+                opening = Opening(
+                    blob=fields["opened"], digest=fields["digest"], signature=fields["signature"]
+                )
+                return opening, self.coordinator.result(record, opening)
+            raise RoundError(f"the key holder did not answer within {wait_s:.0f} s")
+
+    def _attest(
+        self,
+        grid: Grid,
+        record: RoundRecord,
+        opening: Opening,
+        result: RoundResult,
+        timeout: float,
+    ) -> dict[int, bytes]:
+        """The valid signatures by member index; false ones are dropped and logged."""
+        with self._step("attest"):
+            content = messages.instruction(
+                self._context(record.number),
+                reply={"opened": opening.blob, "signature": opening.signature},
+            )
+            by_node = {
+                self._roster.contributors[item.address]: item
+                for item in record.sealed
+                if item.address in self._roster.contributors
+            }
+            kind = f"query.{messages.ATTEST}"
+            sent = [Message(content, node, kind, group_id=str(record.number)) for node in by_node]
+            signatures: dict[int, bytes] = {}
+            wait_s = _until(record.finalize_deadline, timeout)
+            for reply in grid.send_and_receive(sent, timeout=wait_s):
+                signer = by_node[reply.metadata.src_node_id]
+                why = messages.refused(reply)
+                if why is not None:
+                    log.warning("%s does not attest: %s", signer.address, why)
+                    continue
+                try:
+                    signature = messages.read_reply(reply.content, ("signature",))["signature"]
+                    self.coordinator.check_signature(record, opening, result, signer, signature)
+                except DdcaiError as error:
+                    log.warning("the attestation of %s is dropped: %s", signer.address, error)
+                    continue
+                signatures[signer.index] = signature
+            return signatures
+
+    def _settle(self, grid: Grid, timeout: float) -> None:
+        """Asks every contributor to take back what is its own."""
+        content = messages.instruction(self._context(0))
+        kind = f"query.{messages.SETTLE}"
+        nodes = self._roster.contributors.values()
+        for reply in grid.send_and_receive(
+            [Message(content, n, kind) for n in nodes], timeout=timeout
+        ):
+            why = messages.refused(reply)
+            if why is not None:
+                log.warning("a contributor could not settle: %s", why)
+
+    def _evaluate(
+        self,
+        evaluate_fn: Callable[[int, ArrayRecord], MetricRecord | None] | None,
+        number: int,
+        model: State,
+        result: Result,
+    ) -> None:
+        if evaluate_fn is not None:
+            metrics = evaluate_fn(number, messages.to_arrays(model))
+            if metrics is not None:
+                result.evaluate_metrics_serverapp[number] = metrics
+
+    def _context(self, number: int) -> RoundContext:
+        return self.coordinator.party.context(number)
+
+    def _step(self, name: str) -> _Timer:
+        return _Timer(self._progress.seconds, name)
+
+
+class _Timer:
+    """Adds the time of a ``with`` block to a table."""
+
+    def __init__(self, table: dict[str, float], name: str) -> None:
+        self._table, self._name = table, name
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        spent = time.perf_counter() - self._started
+        self._table[self._name] = self._table.get(self._name, 0.0) + spent
+
+
+def _until(deadline: int, timeout: float) -> float:
+    return max(1.0, min(timeout, deadline - time.time()))
+
+
+def _mean(metrics: list[dict[str, float]]) -> dict[str, float]:
+    names = {name for item in metrics for name in item}
+    return {
+        name: sum(item[name] for item in metrics if name in item)
+        / sum(name in item for item in metrics)
+        for name in sorted(names)
+    }

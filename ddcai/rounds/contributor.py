@@ -1,0 +1,248 @@
+"""A contributor's side of a round: check, protect, submit, attest, settle.
+
+Holds its account's key and its attestation key; never a decryption key. What leaves it:
+a ciphertext, digests, a signature, its deposit, and a few metrics about the work itself.
+Everything is written to disk before it is sent, so that a repeated request is answered with
+the same bytes: two different updates for one round are never encrypted.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ddcai import digests
+from ddcai.attestation import BlsSecretKey
+from ddcai.chain.federation import RoundRecord, RoundState
+from ddcai.chain.opening import verify_opening
+from ddcai.chain.transactions import Receipt
+from ddcai.encryption.opening import opened_from_blob
+from ddcai.errors import AttestationRefused, DataError, InsufficientBalance, PolicyError
+from ddcai.keyfile import write_atomically
+from ddcai.models import state
+from ddcai.models.state import State
+from ddcai.rounds.party import Party
+from ddcai.rounds.result import next_model, quantiser
+
+# What submitting costs at most, beside the deposit: measured 60k to 110k gas.
+SUBMIT_GAS = 150_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update:
+    """An encrypted update, ready to be sent, and facts about it that reveal no data.
+
+    Attributes:
+        blob: the ciphertexts in wire form.
+        digest: `ddcai.digests.update_digest` of them.
+        clamped_share: share of coordinates that met the range's end, 0 to 1.
+        encrypt_s: seconds that clipping, quantising and encryption took.
+    """
+
+    blob: bytes
+    digest: bytes
+    clamped_share: float = 0.0
+    encrypt_s: float = 0.0
+
+
+class Contributor:
+    """One contributor of one federation.
+
+    Args:
+        party: its chain, account and store.
+        key: its attestation key.
+        folder: where it remembers its updates and signatures; private to this federation.
+    """
+
+    def __init__(self, party: Party, key: BlsSecretKey, folder: Path) -> None:
+        self.party, self.folder = party, folder
+        self._key = key
+
+    def check_round(self, round_: int, base: State) -> RoundRecord:
+        """Refuses to train unless the chain says what the coordinator says.
+
+        Raises:
+            PolicyError: the round is not open, has another base model, this account is no
+                active member, or its attestation key is not the registered one.
+            InsufficientBalance: the account cannot pay deposit and gas.
+        """
+        federation, address = self.party.federation, self.party.address
+        record = federation.round(round_)
+        if record.state is not RoundState.OPEN:
+            raise PolicyError(
+                f"round {round_} is {record.state.name} on chain, not open: nothing to train for"
+            )
+        if state.digest(base) != record.base_model_digest:
+            raise PolicyError(
+                f"the base model's digest is {state.digest(base).hex()}, but round {round_} "
+                f"started from {record.base_model_digest.hex()}: the coordinator sent another"
+            )
+        member = federation.member(address)
+        if member is None or not member.active:
+            raise PolicyError(f"{address} is no member: run `ddcai federation join` first")
+        if federation.update_digest(round_, address) is None:
+            self._check_balance()
+        return record
+
+    def _check_balance(self) -> None:
+        federation = self.party.federation
+        deposit = federation.rules().deposit_wei
+        gas = SUBMIT_GAS * federation.gas_price()
+        have = federation.balance_of(self.party.address)
+        if have < deposit + gas:
+            raise InsufficientBalance(
+                f"{self.party.address} has {have} wei, but a round needs {deposit + gas}: "
+                f"{deposit} deposit and up to {gas} for gas. Send it some first"
+            )
+
+    def known_update(self, record: RoundRecord) -> Update | None:
+        """The update already made for a round, if there is one: never make a second."""
+        path = self._update_path(record)
+        if not path.exists():
+            return None
+        blob = path.read_bytes()
+        return Update(blob=blob, digest=self._digest(record, blob))
+
+    def protect(
+        self, record: RoundRecord, base: State, trained: State, num_examples: int
+    ) -> Update:
+        """Clips, quantises and encrypts ``trained - base``, and remembers the result.
+
+        Args:
+            record: the open round.
+            base: the model that the round started from.
+            trained: the model after local training; same names, shapes, float32.
+            num_examples: how many examples it was trained on; travels encrypted.
+
+        Raises:
+            DataError: for other names or shapes, NaN or infinite weights, no examples.
+            RoundError: too large a share of coordinates is out of range.
+        """
+        known = self.known_update(record)
+        if known is not None:
+            return known
+        started = time.perf_counter()
+        _check_like(trained, base)
+        delta = state.flatten(trained).astype(np.float64) - state.flatten(base)
+        encoded = quantiser(self.party.config).encode(delta, num_examples)
+        blob = self.party.public_key.encrypt(encoded.values)
+        write_atomically(self._update_path(record), blob)
+        return Update(
+            blob=blob,
+            digest=self._digest(record, blob),
+            clamped_share=encoded.clamped_share,
+            encrypt_s=time.perf_counter() - started,
+        )
+
+    def submit(self, record: RoundRecord, update: Update) -> Receipt | None:
+        """Stores the ciphertext and commits its digest with the deposit; once a round.
+
+        Returns None where the chain holds this digest already.
+
+        Raises:
+            PolicyError: the chain holds another digest for this account: two clients use it.
+        """
+        federation, address = self.party.federation, self.party.address
+        committed = federation.update_digest(record.number, address)
+        if committed is not None and committed != update.digest:
+            raise PolicyError(
+                f"{address} has already submitted {committed.hex()} in round {record.number}: "
+                "two clients must not share one account"
+            )
+        self.party.store.put(update.digest, update.blob)
+        if committed is not None:
+            return None
+        return federation.submit_update(record.number, update.digest)
+
+    def attest(self, round_: int, opened: bytes, opening_signature: bytes) -> bytes:
+        """Recomputes the round's result and signs it.
+
+        Args:
+            round_: the sealed round.
+            opened: the opened sum's blob.
+            opening_signature: the key holder's signature under it.
+
+        Returns:
+            A 96-byte BLS signature under the result's message.
+
+        Raises:
+            AttestationRefused: the round is not sealed, this contributor's update is not on
+                its list, the key holder did not sign the opened sum, or another result of
+                this round was signed before.
+        """
+        record = self.party.federation.round(round_)
+        if record.state is not RoundState.SEALED:
+            raise AttestationRefused(f"round {round_} is {record.state.name}, not sealed")
+        own = self.known_update(record)
+        listed = {item.address: item.digest for item in record.sealed}
+        if own is None or listed.get(self.party.address) != own.digest:
+            raise AttestationRefused(
+                f"round {round_} was sealed without this contributor's update: not signed"
+            )
+        context = self.party.context(round_)
+        opened_digest = digests.opened_digest(context, opened)
+        key_holder = self.party.federation.rules().key_holder
+        if not verify_opening(
+            key_holder, context, record.sum_digest, opened_digest, opening_signature
+        ):
+            raise AttestationRefused(
+                f"the opened sum of round {round_} is not signed by the key holder {key_holder}"
+            )
+        base = self.party.model(record.base_model_digest)
+        result = next_model(self.party.config, base, opened_from_blob(opened), len(record.sealed))
+        message = result.message(context, record.sum_digest, opened_digest)
+        self._remember_message(record, message)
+        return self._key.sign(message)
+
+    def settle(self, rounds: range | None = None) -> list[Receipt]:
+        """Takes back what is this contributor's: deposits, and shares of forfeited ones.
+
+        Args:
+            rounds: which rounds to look at; all by default.
+        """
+        federation, address = self.party.federation, self.party.address
+        looked_at = rounds or range(1, federation.last_round() + 1)
+        owed = {number: federation.claimable(number, address) for number in looked_at}
+        receipts = []
+        refunds = [number for number, (refund_wei, _) in owed.items() if refund_wei]
+        if refunds:
+            receipts.append(federation.refund(refunds))
+        takes = [number for number, (_, take_wei) in owed.items() if take_wei]
+        if takes:
+            receipts.append(federation.take(takes))
+        return receipts
+
+    def _digest(self, record: RoundRecord, blob: bytes) -> bytes:
+        return digests.update_digest(self.party.context(record.number), self.party.address, blob)
+
+    def _update_path(self, record: RoundRecord) -> Path:
+        return self.folder / f"round-{record.number}.update"
+
+    def _remember_message(self, record: RoundRecord, message: bytes) -> None:
+        path = self.folder / f"round-{record.number}.attested"
+        if path.exists():
+            if path.read_bytes() != message:
+                raise AttestationRefused(
+                    f"another result of round {record.number} was signed before: not signed"
+                )
+            return
+        write_atomically(path, message)
+
+
+def _check_like(trained: State, base: State) -> None:
+    given = [(name, array.shape, str(array.dtype)) for name, array in trained.items()]
+    expected = [(name, array.shape, "float32") for name, array in base.items()]
+    if given != expected:
+        raise DataError(
+            f"training returned {given[:3]}..., but the federation's model is {expected[:3]}...: "
+            "return the same names, shapes and float32 values in the same order"
+        )
+    for name, array in trained.items():
+        if not np.isfinite(array).all():
+            raise DataError(
+                f"training left NaN or infinite weights in {name!r}: nothing was sent. Look at "
+                "the data and lower training.learning_rate"
+            )

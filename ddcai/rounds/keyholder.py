@@ -1,0 +1,81 @@
+"""A key holder's side of a round: read the sealed list from the chain, recompute, open, sign.
+
+Holds the federation's only decryption key (a T-of-N key is to take its place). It takes
+nothing from the coordinator but the round's number: which updates, which sum and how many
+are enough come from the chain, the ciphertexts from the store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ddcai import digests
+from ddcai.chain.federation import RoundState
+from ddcai.chain.opening import sign_opening
+from ddcai.encryption.bfv import SecretKey
+from ddcai.encryption.opening import KeyHolder, SealedRound
+from ddcai.errors import ConfigurationError, NotSealed
+from ddcai.rounds.party import Party
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """An opened sum.
+
+    Attributes:
+        blob: the sum's integers in canonical form; also put into the store.
+        digest: `ddcai.digests.opened_digest` of it.
+        signature: 65 bytes, the key holder's EIP-712 signature that the contract checks.
+    """
+
+    blob: bytes
+    digest: bytes
+    signature: bytes
+
+
+class Opener:
+    """The key holder of one federation.
+
+    Args:
+        party: its chain, account and store; the account is the contract's key holder.
+        secret: the federation's decryption key.
+        folder: where it remembers which lists it opened. Losing it means that one round
+            could be opened twice, with two lists: back it up.
+    """
+
+    def __init__(self, party: Party, secret: SecretKey, folder: Path) -> None:
+        expected = party.federation.rules().key_holder
+        if party.address != expected:
+            raise ConfigurationError(
+                f"the account {party.address} is not this federation's key holder {expected}: "
+                "give the key holder's keystore"
+            )
+        self.party = party
+        self._holder = KeyHolder(secret, folder / "opened", party.store.get)
+
+    def open(self, round_: int) -> Opening:
+        """Opens a round's sum; asked again, it answers with the same bytes.
+
+        Raises:
+            OpeningRefused: in all the cases of `ddcai.encryption.opening.KeyHolder`.
+        """
+        party = self.party
+        record = party.federation.round(round_)
+        if record.state not in (RoundState.SEALED, RoundState.FINALIZED):
+            raise NotSealed(f"round {round_} is {record.state.name} on chain, not sealed")
+        rules = party.federation.rules()
+        context = party.context(round_)
+        sealed = SealedRound(
+            context=context,
+            min_contributors=rules.min_contributors,
+            sum_digest=record.sum_digest,
+            updates=tuple((item.address, item.digest) for item in record.sealed),
+            encryption_key_digest=rules.encryption_key_digest,
+        )
+        opened = self._holder.open(sealed)
+        digest = digests.opened_digest(context, opened.blob)
+        party.store.put(digest, opened.blob)
+        assert party.account is not None
+        signature = sign_opening(party.account, context, record.sum_digest, digest)
+        return Opening(blob=opened.blob, digest=digest, signature=signature)

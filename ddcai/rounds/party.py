@@ -1,0 +1,188 @@
+"""What every party has: a connection to the federation's contract, an account, the blobs.
+
+A party believes the contract, at the address that its own deployment file names, and nobody
+else: every blob it reads is checked against a digest from there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from ddcai import digests
+from ddcai.chain.accounts import LocalAccount, load_account, read_password
+from ddcai.chain.connection import connect
+from ddcai.chain.deploy import Deployment
+from ddcai.chain.federation import Federation
+from ddcai.chain.transactions import Sender
+from ddcai.configuration import FederationConfig
+from ddcai.digests import RoundContext
+from ddcai.encryption.bfv import PublicKey
+from ddcai.errors import ConfigurationError, StoreError
+from ddcai.models import state as states
+from ddcai.models.state import State
+from ddcai.store import Store
+
+_VARIABLES = {
+    "deployment": "DDCAI_DEPLOYMENT",
+    "rpc_url": "ETH_RPC_URL",
+    "store": "DDCAI_STORE",
+    "keystore": "ETH_KEYSTORE",
+    "password_file": "ETH_PASSWORD",
+    "bls_key": "DDCAI_BLS_KEY",
+    "encryption_key": "DDCAI_ENCRYPTION_KEY",
+    "state": "DDCAI_STATE",
+    "role": "DDCAI_ROLE",
+}
+ROLES = ("contributor", "keyholder")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Where one party's files are. Paths, never secrets: those stay in their files.
+
+    Attributes:
+        deployment: the federation's deployment file, ``deployments/<chainId>-<name>.json``.
+        rpc_url: the chain's JSON-RPC endpoint.
+        store: the blob store's path or fsspec URL.
+        keystore: geth v3 file of this party's account; empty for reading only.
+        password_file: its first line opens the keystore and the other key files.
+        bls_key: a contributor's attestation key.
+        encryption_key: a key holder's secret decryption key.
+        state: folder for what this party must remember between rounds.
+        role: ``contributor`` or ``keyholder``.
+    """
+
+    deployment: str
+    rpc_url: str
+    store: str
+    keystore: str = ""
+    password_file: str = ""
+    bls_key: str = ""
+    encryption_key: str = ""
+    state: str = "ddcai-state"
+    role: str = "contributor"
+
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise ConfigurationError(f"role is {self.role!r}: give one of {', '.join(ROLES)}")
+
+    @classmethod
+    def read(cls, values: Mapping[str, object]) -> Self:
+        """Settings from kebab-case names (Flower's node or run config), then environment.
+
+        Unknown names are left alone, since a Flower app has settings of its own.
+
+        Raises:
+            ConfigurationError: naming the setting and its variable where one is missing.
+        """
+        found: dict[str, str] = {}
+        for name, variable in _VARIABLES.items():
+            value = values.get(name.replace("_", "-")) or os.environ.get(variable)
+            if value:
+                found[name] = str(value)
+        for name in ("deployment", "rpc_url", "store"):
+            if name not in found:
+                raise ConfigurationError(
+                    f"{name.replace('_', '-')} is not set: give it, or set {_VARIABLES[name]}"
+                )
+        return cls(**found)
+
+    def password(self) -> str:
+        """The password from its file."""
+        if not self.password_file:
+            raise ConfigurationError("password-file is not set: give it, or set ETH_PASSWORD")
+        return read_password(self.password_file)
+
+
+class Party:
+    """A party's view of one federation.
+
+    Attributes:
+        federation: the contract; sends from ``account`` where there is one.
+        config: the federation's configuration, checked against the contract's digest.
+        store: the blobs.
+    """
+
+    def __init__(
+        self,
+        federation: Federation,
+        config: FederationConfig,
+        store: Store,
+        account: LocalAccount | None = None,
+    ) -> None:
+        if config.digest() != federation.rules().config_digest:
+            raise ConfigurationError(
+                f"the configuration's digest is {config.digest().hex()}, but the contract "
+                f"{federation.address} holds {federation.rules().config_digest.hex()}: "
+                "take the deployment file of this federation"
+            )
+        self.federation, self.config, self.store, self.account = federation, config, store, account
+
+    @classmethod
+    def connect(cls, settings: Settings) -> Self:
+        """Opens the chain, the keystore and the store that the settings name.
+
+        Raises:
+            ChainUnreachable, WrongChain, NotAFederation: about the chain.
+            KeyfileError, WrongPassword: about the keystore.
+            ConfigurationError, StoreError: about the rest.
+        """
+        deployment = Deployment.load(settings.deployment)
+        web3 = connect(settings.rpc_url, chain_id=deployment.chain_id)
+        account = None
+        if settings.keystore:
+            account = load_account(settings.keystore, settings.password())
+        sender = Sender(web3, account) if account else None
+        federation = Federation.connect(web3, deployment.federation, sender)
+        config = FederationConfig.from_json(deployment.config)
+        return cls(federation, config, Store(settings.store), account)
+
+    @property
+    def address(self) -> str:
+        """This party's account."""
+        if self.account is None:
+            raise ConfigurationError("keystore is not set: give it, or set ETH_KEYSTORE")
+        return str(self.account.address)
+
+    def context(self, round_: int) -> RoundContext:
+        """What binds digests to a round of this federation."""
+        return RoundContext(
+            chain_id=self.federation.chain_id, contract=self.federation.address, round=round_
+        )
+
+    @cached_property
+    def public_key(self) -> PublicKey:
+        """The federation's encryption key, checked against the contract's digest."""
+        digest = self.federation.rules().encryption_key_digest
+        blob = self.store.get(digest)
+        if digests.public_key_digest(blob) != digest:
+            raise StoreError(f"the store's encryption key is not the one of digest {digest.hex()}")
+        return PublicKey.from_blob(blob)
+
+    def model(self, digest: bytes) -> State:
+        """The model of a digest, from the store, checked."""
+        blob = self.store.get(digest)
+        if digests.model_digest(blob) != digest:
+            raise StoreError(
+                f"the store's model under {digest.hex()} has digest "
+                f"{digests.model_digest(blob).hex()}: fetch it again from another copy"
+            )
+        return states.from_canonical(blob)
+
+
+def state_folder(settings: Settings, party: Party) -> Path:
+    """The party's folder for this federation, made when missing.
+
+    Named by chain, contract and encryption key: a trial chain that is started again gives
+    the same contract addresses, but never the same key.
+    """
+    federation = party.federation
+    key = federation.rules().encryption_key_digest.hex()[:16]
+    folder = Path(settings.state) / f"{federation.chain_id}-{federation.address.lower()}-{key}"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder

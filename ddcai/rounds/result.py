@@ -1,0 +1,80 @@
+"""From an opened sum to the next model: the step that every party computes for itself.
+
+Exact by construction: integers in, one float64 multiplication and addition a coordinate, so
+coordinator, contributors and auditors get identical bits or disagree loudly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddcai import digests
+from ddcai.configuration import FederationConfig
+from ddcai.digests import RoundContext
+from ddcai.encryption.parameters import PARAMETER_SETS
+from ddcai.models import heads, state
+from ddcai.models.state import State
+from ddcai.quantise import Quantiser, apply
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a round ends in.
+
+    Attributes:
+        model: the new state.
+        model_digest, head_digest: 32 bytes each.
+        head_words: the head as the contract stores it, 256-bit integers.
+    """
+
+    model: State
+    model_digest: bytes
+    head_words: tuple[int, ...]
+    head_digest: bytes
+
+    def message(self, context: RoundContext, sum_digest: bytes, opened_digest: bytes) -> bytes:
+        """The 32 bytes that contributors sign."""
+        return digests.result_message(
+            context,
+            sum_=sum_digest,
+            opened=opened_digest,
+            model=self.model_digest,
+            head=self.head_digest,
+        )
+
+
+def quantiser(config: FederationConfig) -> Quantiser:
+    """The federation's quantiser: its range follows from parameter set and contributors."""
+    parameters = PARAMETER_SETS[config.encryption.parameter_set]
+    limit = parameters.value_limit(config.encryption.max_contributors)
+    return Quantiser(config.aggregation, limit)
+
+
+def next_model(
+    config: FederationConfig, base: State, total: NDArray[np.int64], contributors: int
+) -> Result:
+    """The model after a round.
+
+    Args:
+        config: the federation's configuration.
+        base: the model that the round started from.
+        total: int64[counts + parameters], the opened sum.
+        contributors: how many updates are in it.
+    """
+    mean = quantiser(config).decode(total, contributors)
+    new = state.unflatten(apply(state.flatten(base), mean), base)
+    return result_of(config, new)
+
+
+def result_of(config: FederationConfig, model: State) -> Result:
+    """A model with its digest and head; the first model of a federation has one too."""
+    words = tuple(heads.head_of(model, config).to_words())
+    return Result(
+        model=model,
+        model_digest=state.digest(model),
+        head_words=words,
+        head_digest=digests.head_digest(words),
+    )
