@@ -19,7 +19,7 @@ from flwr.serverapp.strategy import Result, Strategy
 
 from ddcai.chain.federation import RoundRecord, RoundState
 from ddcai.digests import RoundContext
-from ddcai.errors import ConfigurationError, DdcaiError, MalformedError, RoundError
+from ddcai.errors import ConfigurationError, DdcaiError, RoundError
 from ddcai.flower import messages
 from ddcai.flower.roster import Roster, gather
 from ddcai.models import state

@@ -29,7 +29,7 @@ def resolve(entry_point: str) -> Callable[..., Any]:
         ConfigurationError: for another form, a module that is not on the path or fails while
             it is imported, or a name that it does not have or that cannot be called.
     """
-    if ENTRY_POINT.match(entry_point) is None:
+    if ENTRY_POINT.fullmatch(entry_point) is None:
         raise ConfigurationError(f"entry point {entry_point!r}: write module:function")
     module_name, function_name = entry_point.split(":")
     try:

@@ -173,7 +173,7 @@ def save(
         raise ConfigurationError(f"metadata {_ORDER!r} is ours: use another name")
     header = given | {_ORDER: json.dumps(list(state))}
     # safetensors writes the memory as it lies, so views must be made contiguous first.
-    arrays = {name: np.ascontiguousarray(array) for name, array in state.items()}
+    arrays = {name: np.array(array, order="C") for name, array in state.items()}
     write_atomically(path, safetensors_bytes(arrays, header), mode=0o644)
 
 
