@@ -1,0 +1,282 @@
+"""BFV keys, encryption and decryption, through TenSEAL.
+
+Fan and Vercauteren, Somewhat Practical Fully Homomorphic Encryption (ePrint 2012/144), in
+SEAL's form: public-key encryption, batching, no relinearisation or Galois keys. Sums are
+exact. Who holds the secret key can read every single update: see `ddcai.encryption.opening`
+for what a key holder agrees to open.
+
+Ciphertexts are malleable and carry no proof of what is in them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ddcai.digests import DIGEST_BYTES, public_key_digest
+from ddcai.encryption import _seal, wire
+from ddcai.encryption.lanes import pack_lanes, unpack_lanes
+from ddcai.encryption.parameters import ParameterSet
+from ddcai.encryption.words import WordArray, pack_words, packed_size, unpack_words
+from ddcai.errors import KeyfileError, MalformedError
+from ddcai.keyfile import load_secret, save_secret, write_atomically
+
+HOLDS_SECRET = "bfv-secret-key"
+HOLDS_PUBLIC = "bfv-public-key"
+_PUBLIC_FORMAT = "ddcai-public-1"
+_MAX_FILE_BYTES = 2**22
+
+
+class PublicKey:
+    """The federation's public key: everybody has it, and can encrypt but not read.
+
+    Its wire form has both polynomials (b, a) at key level, all primes, in NTT form, each
+    prime's words packed at the prime's own width.
+    """
+
+    def __init__(self, parameters: ParameterSet, words: WordArray) -> None:
+        """Takes words uint64[2, primes, n], already checked; see `from_blob`."""
+        self._parameters = parameters
+        self._words = words
+
+    @property
+    def parameters(self) -> ParameterSet:
+        """The parameter set."""
+        return self._parameters
+
+    @cached_property
+    def _context(self) -> Any:
+        return _seal.public_context(self._words, self._parameters)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PublicKey) and self.to_blob() == other.to_blob()
+
+    def __hash__(self) -> int:
+        return hash(self.digest())
+
+    def __repr__(self) -> str:
+        return f"PublicKey({self._parameters.id}, digest={self.digest().hex()})"
+
+    def to_blob(self) -> bytes:
+        """The wire form, whose digest the contract holds."""
+        number = self._parameters.number
+        return wire.header(wire.PUBLIC_KEY, number, 0) + _pack_key(self._words, self._parameters)
+
+    @classmethod
+    def from_blob(cls, blob: bytes) -> Self:
+        """Reads the wire form.
+
+        Raises:
+            MalformedError: if it is not exactly a public key.
+        """
+        set_number, values, body = wire.read_header(blob, wire.PUBLIC_KEY)
+        p = wire.known_set(set_number)
+        words = _unpack_key(values, body, p, polynomials=2)
+        if not words.any(axis=2).all():
+            raise MalformedError("the public key has a zero polynomial: it would hide nothing")
+        return cls(p, words)
+
+    def digest(self) -> bytes:
+        """32 bytes, as the contract holds them."""
+        return public_key_digest(self.to_blob())
+
+    def encrypt(self, values: NDArray[np.int64]) -> bytes:
+        """Encrypts values int64[v], each within +-lane_max, to a blob.
+
+        Guarantees:
+            the same values give other bytes at every call (SEAL's randomness, seeded by the
+            operating system);
+            `SecretKey.decrypt` gives the same values back;
+            the sum of up to max_contributors blobs decrypts to the sum of their values,
+            exactly, while every sum stays within +-lane_max.
+
+        | values | result |
+        |---|---|
+        | none | RoundError |
+        | beyond +-lane_max | RoundError |
+        | not int64[v] | RoundError |
+        | not a multiple of a ciphertext | the rest of the last ciphertext is zeros |
+        """
+        p = self._parameters
+        slots = pack_lanes(values, p)
+        parts = [wire.header(wire.CIPHERTEXTS, p.number, values.size)]
+        for block in slots:
+            words = _seal.encrypt_slots(self._context, block.tolist(), p)
+            parts.append(pack_words(words.reshape(-1), p.word_bits))
+        return b"".join(parts)
+
+    def save(self, path: Path | str) -> None:
+        """Writes a JSON file that says what it holds; readable by all."""
+        document = {
+            "format": _PUBLIC_FORMAT,
+            "holds": HOLDS_PUBLIC,
+            "parameter_set": self._parameters.id,
+            "digest": self.digest().hex(),
+            "key": base64.b64encode(self.to_blob()).decode("ascii"),
+        }
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(document, indent=1).encode() + b"\n", mode=0o644)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Reads what `save` wrote.
+
+        Raises:
+            KeyfileError: if the file is missing, damaged, or holds something else.
+        """
+        path = Path(path)
+        try:
+            if path.stat().st_size > _MAX_FILE_BYTES:
+                raise KeyfileError(f"{path} is too large for a public key file")
+            document = json.loads(path.read_bytes())
+        except OSError as error:
+            raise KeyfileError(f"cannot read the key file {path}: {error.strerror}") from error
+        except ValueError as error:
+            raise KeyfileError(f"{path} is no key file: it is not JSON") from error
+        if not isinstance(document, dict) or document.get("holds") != HOLDS_PUBLIC:
+            found = document.get("holds") if isinstance(document, dict) else None
+            raise KeyfileError(f"{path} holds {found!r}, not {HOLDS_PUBLIC!r}: give another file")
+        try:
+            if document["format"] != _PUBLIC_FORMAT:
+                raise ValueError("format")
+            key = cls.from_blob(base64.b64decode(document["key"], validate=True))
+            if document["digest"] != key.digest().hex():
+                raise ValueError("digest")
+        except (KeyError, TypeError, ValueError, binascii.Error, MalformedError) as error:
+            raise KeyfileError(f"{path} is damaged: get it again from the sponsor") from error
+        return key
+
+
+class SecretKey:
+    """The key holder's secret: opens anything encrypted under its public key."""
+
+    def __init__(
+        self, parameters: ParameterSet, words: WordArray, public_key_digest: bytes
+    ) -> None:
+        """Takes words uint64[primes, n] in NTT form, already checked."""
+        self._parameters = parameters
+        self._words = words
+        self._public_key_digest = public_key_digest
+
+    @property
+    def parameters(self) -> ParameterSet:
+        """The parameter set."""
+        return self._parameters
+
+    @property
+    def public_key_digest(self) -> bytes:
+        """Digest of the matching public key, as the contract holds it."""
+        return self._public_key_digest
+
+    @cached_property
+    def _context(self) -> Any:
+        return _seal.secret_context(self._words, self._parameters)
+
+    def __repr__(self) -> str:
+        return f"SecretKey({self._parameters.id}, ****, opens={self._public_key_digest.hex()})"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a secret key is not pickled: use save and load")
+
+    def decrypt(self, blob: bytes) -> NDArray[np.int64]:
+        """Decrypts a blob to values int64[v].
+
+        Opens whatever it is given. Everything but `ddcai.encryption.opening` and tests goes
+        through a `KeyHolder`, which knows what may be opened.
+
+        | blob | result |
+        |---|---|
+        | malformed | MalformedError, before TenSEAL sees it |
+        | encrypted under another key, or too many added | values without meaning |
+        """
+        ciphertexts = wire.open_blob(blob, self._parameters)
+        slots = np.array(
+            [
+                _seal.decrypt_slots(self._context, words, self._parameters)
+                for words in ciphertexts.blocks()
+            ],
+            dtype=np.int64,
+        )
+        return unpack_lanes(slots, ciphertexts.values, self._parameters)
+
+    def save(self, path: Path | str, password: str, *, light: bool = False) -> None:
+        """Writes the key under a password (`ddcai.keyfile.save_secret`).
+
+        Raises:
+            KeyfileError: if the file is there already, or the password is empty.
+        """
+        p = self._parameters
+        secret = wire.header(wire.SECRET_KEY, p.number, 0) + _pack_key(self._words[None], p)
+        public = {"parameter_set": p.id, "public_key_digest": self._public_key_digest.hex()}
+        save_secret(
+            path, holds=HOLDS_SECRET, secret=secret, public=public, password=password, light=light
+        )
+
+    @classmethod
+    def load(cls, path: Path | str, password: str) -> Self:
+        """Reads what `save` wrote.
+
+        Raises:
+            KeyfileError: if the file is missing, damaged, or holds something else.
+            WrongPassword: if the password does not open it.
+        """
+        secret, public = load_secret(path, holds=HOLDS_SECRET, password=password)
+        try:
+            digest = bytes.fromhex(public["public_key_digest"])
+            set_number, values, body = wire.read_header(secret, wire.SECRET_KEY)
+            p = wire.known_set(set_number)
+            words = _unpack_key(values, body, p, polynomials=1)[0]
+            if len(digest) != DIGEST_BYTES:
+                raise ValueError("digest")
+        except (KeyError, TypeError, ValueError, MalformedError):
+            # Not chained: the cause could quote the secret.
+            raise KeyfileError(f"{path} is damaged: restore it from a backup") from None
+        return cls(p, words, digest)
+
+
+def generate(parameters: ParameterSet) -> tuple[SecretKey, PublicKey]:
+    """A fresh key pair from the operating system's randomness."""
+    context = _seal.new_context(parameters)
+    public_words, secret_words = _seal.key_words(context, parameters)
+    public = PublicKey(parameters, public_words)
+    return SecretKey(parameters, secret_words, public.digest()), public
+
+
+def _pack_key(words: WordArray, parameters: ParameterSet) -> bytes:
+    """Words uint64[polynomials, primes, n], each prime at its own width."""
+    return b"".join(
+        pack_words(row, width)
+        for polynomial in words
+        for row, width in zip(polynomial, parameters.coeff_mod_bit_sizes, strict=True)
+    )
+
+
+def _unpack_key(
+    values: int, body: memoryview, parameters: ParameterSet, *, polynomials: int
+) -> WordArray:
+    if values != 0:
+        raise MalformedError(f"a key blob names {values} values: it has none")
+    p, degree = parameters, parameters.poly_modulus_degree
+    sizes = [packed_size(degree, width) for width in p.coeff_mod_bit_sizes]
+    if len(body) != polynomials * sum(sizes):
+        raise MalformedError(
+            f"a key of {p.id} has {polynomials * sum(sizes)} bytes, the blob {len(body)}"
+        )
+    words: WordArray = np.empty((polynomials, len(p.primes), degree), dtype=np.uint64)
+    at = 0
+    for polynomial in words:
+        for index, prime in enumerate(p.primes):
+            row = unpack_words(body[at : at + sizes[index]], degree, prime.bit_length())
+            if int(row.max()) >= prime:
+                raise MalformedError("the key has a coefficient not below its prime")
+            polynomial[index] = row
+            at += sizes[index]
+    return words
