@@ -16,11 +16,10 @@ import numpy as np
 
 from ddcai import digests
 from ddcai.attestation import BlsSecretKey
-from ddcai.chain.federation import RoundRecord, RoundState
-from ddcai.chain.opening import verify_opening
+from ddcai.chain.records import RoundRecord, RoundState
 from ddcai.chain.transactions import Receipt
 from ddcai.encryption.opening import opened_from_blob
-from ddcai.errors import AttestationRefused, DataError, InsufficientBalance, PolicyError
+from ddcai.errors import AttestationRefused, DataError, PolicyError, VerificationError
 from ddcai.keyfile import write_atomically
 from ddcai.models import state
 from ddcai.models.state import State
@@ -84,19 +83,9 @@ class Contributor:
         if member is None or not member.active:
             raise PolicyError(f"{address} is no member: run `ddcai federation join` first")
         if federation.update_digest(round_, address) is None:
-            self._check_balance()
+            assert federation.sender is not None
+            federation.sender.require(federation.rules().deposit_wei, SUBMIT_GAS)
         return record
-
-    def _check_balance(self) -> None:
-        federation = self.party.federation
-        deposit = federation.rules().deposit_wei
-        gas = SUBMIT_GAS * federation.gas_price()
-        have = federation.balance_of(self.party.address)
-        if have < deposit + gas:
-            raise InsufficientBalance(
-                f"{self.party.address} has {have} wei, but a round needs {deposit + gas}: "
-                f"{deposit} deposit and up to {gas} for gas. Send it some first"
-            )
 
     def known_update(self, record: RoundRecord) -> Update | None:
         """The update already made for a round, if there is one: never make a second."""
@@ -184,13 +173,10 @@ class Contributor:
             )
         context = self.party.context(round_)
         opened_digest = digests.opened_digest(context, opened)
-        key_holder = self.party.federation.rules().key_holder
-        if not verify_opening(
-            key_holder, context, record.sum_digest, opened_digest, opening_signature
-        ):
-            raise AttestationRefused(
-                f"the opened sum of round {round_} is not signed by the key holder {key_holder}"
-            )
+        try:
+            self.party.check_opening(record, opened_digest, opening_signature)
+        except VerificationError as error:
+            raise AttestationRefused(f"{error}: not signed") from error
         base = self.party.model(record.base_model_digest)
         result = next_model(self.party.config, base, opened_from_blob(opened), len(record.sealed))
         message = result.message(context, record.sum_digest, opened_digest)

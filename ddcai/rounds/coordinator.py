@@ -9,19 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ddcai import attestation, digests
-from ddcai.chain.federation import RoundRecord, RoundState, Submission
-from ddcai.chain.opening import verify_opening
+from ddcai.chain.records import RoundRecord, RoundState, Submission
 from ddcai.chain.transactions import Receipt
 from ddcai.encryption.opening import opened_from_blob
 from ddcai.encryption.parameters import PARAMETER_SETS
-from ddcai.encryption.wire import SumAccumulator, parse
+from ddcai.encryption.summation import SumAccumulator
 from ddcai.errors import (
     BlobMissing,
     ConfigurationError,
     MalformedError,
     RoundError,
     UpdateMismatch,
-    VerificationError,
 )
 from ddcai.models import state
 from ddcai.models.state import State
@@ -42,9 +40,8 @@ class Collection:
 
     def __init__(self, party: Party, record: RoundRecord, num_parameters: int) -> None:
         self._party, self._record = party, record
-        self._num_values = num_parameters + COUNT_DIGITS
-        self._set = PARAMETER_SETS[party.config.encryption.parameter_set]
-        self._sum = SumAccumulator(self._set)
+        parameters = PARAMETER_SETS[party.config.encryption.parameter_set]
+        self._sum = SumAccumulator(parameters, num_parameters + COUNT_DIGITS)
         self._accepted: dict[str, bytes] = {}
         self._contents: set[bytes] = set()
 
@@ -74,13 +71,7 @@ class Collection:
         content = digests.keccak(blob)
         if content in self._contents:
             raise UpdateMismatch(f"{address} delivered a copy of another contributor's update")
-        ciphertext = parse(blob)
-        if ciphertext.parameters.id != self._set.id or ciphertext.num_values != self._num_values:
-            raise MalformedError(
-                f"{address} delivered {ciphertext.num_values} values under "
-                f"{ciphertext.parameters.id}: expected {self._num_values} under {self._set.id}"
-            )
-        self._sum.add(ciphertext)
+        self._sum.add(blob)
         self._accepted[address] = digest
         self._contents.add(content)
 
@@ -163,15 +154,8 @@ class Coordinator:
         Raises:
             VerificationError: the opened sum is not signed by the key holder.
         """
-        context = self.party.context(record.number)
-        digest = digests.opened_digest(context, opening.blob)
-        key_holder = self.party.federation.rules().key_holder
-        if digest != opening.digest or not verify_opening(
-            key_holder, context, record.sum_digest, digest, opening.signature
-        ):
-            raise VerificationError(
-                f"the opened sum of round {record.number} is not signed by {key_holder}"
-            )
+        digest = digests.opened_digest(self.party.context(record.number), opening.blob)
+        self.party.check_opening(record, digest, opening.signature)
         base = self.party.model(record.base_model_digest)
         total = opened_from_blob(opening.blob)
         result = next_model(self.party.config, base, total, len(record.sealed))

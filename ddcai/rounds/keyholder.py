@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddcai import digests
-from ddcai.chain.federation import RoundState
 from ddcai.chain.opening import sign_opening
+from ddcai.chain.records import RoundState
 from ddcai.encryption.bfv import SecretKey
 from ddcai.encryption.opening import KeyHolder, SealedRound
 from ddcai.errors import ConfigurationError, NotSealed
@@ -77,5 +77,12 @@ class Opener:
         digest = digests.opened_digest(context, opened.blob)
         party.store.put(digest, opened.blob)
         assert party.account is not None
-        signature = sign_opening(party.account, context, record.sum_digest, digest)
+        signature = sign_opening(
+            party.account,
+            context.chain_id,
+            context.contract,
+            round_,
+            record.sum_digest,
+            digest,
+        )
         return Opening(blob=opened.blob, digest=digest, signature=signature)

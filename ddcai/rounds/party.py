@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+from eth_account.signers.local import LocalAccount
+
 from ddcai import digests
-from ddcai.chain.accounts import LocalAccount, load_account, read_password
-from ddcai.chain.connection import connect
+from ddcai.chain.accounts import load_account, read_password
 from ddcai.chain.deploy import Deployment
 from ddcai.chain.federation import Federation
+from ddcai.chain.node.connection import connect
+from ddcai.chain.opening import opening_signer
+from ddcai.chain.records import RoundRecord
 from ddcai.chain.transactions import Sender
 from ddcai.configuration import FederationConfig
 from ddcai.digests import RoundContext
 from ddcai.encryption.bfv import PublicKey
-from ddcai.errors import ConfigurationError, StoreError
+from ddcai.errors import ConfigurationError, StoreError, VerificationError
 from ddcai.models import state as states
 from ddcai.models.state import State
 from ddcai.store import Store
@@ -92,6 +96,14 @@ class Settings:
                 )
         return cls(**found)
 
+    def to_mapping(self) -> dict[str, str]:
+        """The settings by kebab-case name, as `read` takes them."""
+        return {
+            item.name.replace("_", "-"): value
+            for item in fields(self)
+            if (value := getattr(self, item.name))
+        }
+
     def password(self) -> str:
         """The password from its file."""
         if not self.password_file:
@@ -138,7 +150,9 @@ class Party:
         if settings.keystore:
             account = load_account(settings.keystore, settings.password())
         sender = Sender(web3, account) if account else None
-        federation = Federation.connect(web3, deployment.federation, sender)
+        federation = Federation.connect(
+            web3, deployment.federation, sender, from_block=deployment.deployed_block
+        )
         config = FederationConfig.from_json(deployment.config)
         return cls(federation, config, Store(settings.store), account)
 
@@ -173,6 +187,28 @@ class Party:
                 f"{digests.model_digest(blob).hex()}: fetch it again from another copy"
             )
         return states.from_canonical(blob)
+
+    def check_opening(self, record: RoundRecord, opened_digest: bytes, signature: bytes) -> None:
+        """Raises VerificationError unless the key holder signed this opening of a round."""
+        key_holder = self.federation.rules().key_holder
+        try:
+            signer = opening_signer(
+                signature,
+                self.federation.chain_id,
+                self.federation.address,
+                record.number,
+                record.sum_digest,
+                opened_digest,
+            )
+        except Exception as error:  # eth-account raises its own kinds for malformed signatures
+            raise VerificationError(
+                f"the signature under the opened sum of round {record.number} is malformed"
+            ) from error
+        if signer != key_holder:
+            raise VerificationError(
+                f"the opened sum of round {record.number} is signed by {signer}, not by the "
+                f"key holder {key_holder}"
+            )
 
 
 def state_folder(settings: Settings, party: Party) -> Path:

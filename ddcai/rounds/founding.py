@@ -1,0 +1,146 @@
+"""Founding a federation: plan it, publish what its digests name, deploy its contracts, join it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eth_account.signers.local import LocalAccount
+
+from ddcai import attestation, digests
+from ddcai.attestation import BlsSecretKey
+from ddcai.chain.deploy import Deployment, deploy_federation
+from ddcai.chain.node.connection import connect
+from ddcai.chain.records import Rules
+from ddcai.chain.transactions import Receipt
+from ddcai.configuration import FederationConfig
+from ddcai.encryption.bfv import PublicKey
+from ddcai.encryption.planner import Plan, plan
+from ddcai.errors import ConfigurationError, PolicyError
+from ddcai.models import state
+from ddcai.models.encoder import initial_state
+from ddcai.models.heads import head_of
+from ddcai.models.state import State
+from ddcai.quantise import COUNT_DIGITS
+from ddcai.rounds.party import Party
+from ddcai.rounds.result import Result, result_of
+from ddcai.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Founding:
+    """A federation that can be deployed: everything checked, nothing sent.
+
+    Attributes:
+        config: its configuration.
+        public_key: its encryption key.
+        first: its first model, with digest and head.
+        plan: what a round will cost.
+    """
+
+    config: FederationConfig
+    public_key: PublicKey
+    first: Result
+    plan: Plan
+
+    @classmethod
+    def prepare(
+        cls, config: FederationConfig, public_key: PublicKey, model: State | None = None
+    ) -> Founding:
+        """Plans a federation.
+
+        Args:
+            config: its configuration.
+            public_key: its encryption key.
+            model: the first model; by default the configuration's own, from its seed.
+
+        Raises:
+            PlanError: the model or the number of contributors is too large.
+            ConfigurationError: the key is of another parameter set.
+        """
+        parameter_set = config.encryption.parameter_set
+        if public_key.parameters.id != parameter_set:
+            raise ConfigurationError(
+                f"the encryption key is of parameter set {public_key.parameters.id}, but "
+                f"encryption.parameter_set is {parameter_set}: make a key for that set"
+            )
+        first = result_of(config, initial_state(config) if model is None else model)
+        size = state.count(first.model) + COUNT_DIGITS
+        planned = plan(size, config.encryption.max_contributors, parameter_set)
+        return cls(config=config, public_key=public_key, first=first, plan=planned)
+
+    def deploy(
+        self,
+        *,
+        rpc_url: str,
+        sponsor: LocalAccount,
+        store: Store,
+        coordinator: str,
+        key_holder: str,
+        invited: Sequence[str] = (),
+        min_contributors: int = 3,
+        quorum: tuple[int, int] = (2, 3),
+        deposit_wei: int = 10**16,
+        open_membership: bool = False,
+        registration_stake_wei: int = 0,
+        submit_period_s: int = 3600,
+        finalize_period_s: int = 3600,
+    ) -> Deployment:
+        """Puts configuration, key and first model into the store, then deploys.
+
+        Args are those of `ddcai.chain.records.Rules`. Publishing first is harmless if the
+        deployment fails: nothing refers to the blobs yet.
+        """
+        rules = Rules(
+            coordinator=coordinator,
+            key_holder=key_holder,
+            min_contributors=min_contributors,
+            quorum_numerator=quorum[0],
+            quorum_denominator=quorum[1],
+            open_membership=open_membership,
+            submit_period_s=submit_period_s,
+            finalize_period_s=finalize_period_s,
+            deposit_wei=deposit_wei,
+            registration_stake_wei=registration_stake_wei,
+            config_digest=self.config.digest(),
+            encryption_key_digest=self.public_key.digest(),
+        )
+        store.put(rules.config_digest, digests.canonical_json(self.config.to_json()))
+        store.put(rules.encryption_key_digest, self.public_key.to_blob())
+        store.put(self.first.model_digest, state.to_canonical(self.first.model))
+        head = head_of(self.first.model, self.config)
+        return deploy_federation(
+            connect(rpc_url),
+            sponsor,
+            rules,
+            head.dimensions,
+            head.classes,
+            self.first.head_words,
+            self.first.model_digest,
+            invited,
+            config=self.config.to_json(),
+            name=self.config.name,
+        )
+
+
+def join(party: Party, key: BlsSecretKey) -> Receipt:
+    """Registers a party's account with its attestation key and proof of possession.
+
+    Raises:
+        PolicyError: it is a member already, or was not invited to a closed federation.
+        InsufficientBalance: it cannot pay gas and stake.
+    """
+    federation, address = party.federation, party.address
+    if federation.member(address) is not None:
+        raise PolicyError(f"{address} is a member already: use another account for another site")
+    rules = federation.rules()
+    if not rules.open_membership and not federation.is_invited(address):
+        raise PolicyError(
+            f"{address} was not invited: ask the sponsor {federation.sponsor()} to run "
+            "`ddcai federation invite`"
+        )
+    return federation.register(
+        attestation.pubkey_to_eip2537(key.pubkey),
+        attestation.signature_to_eip2537(key.prove_possession()),
+        rules.registration_stake_wei,
+    )
