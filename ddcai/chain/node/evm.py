@@ -11,15 +11,17 @@ import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from eth.chains.base import MiningChain
 from eth.db import get_db_backend
 from eth.exceptions import Revert, VMError
 from eth.vm.spoof import SpoofTransaction
-from eth_account.hdaccount import HDPath, seed_from_mnemonic
-from eth_keys import keys
-from eth_utils import ValidationError
+from eth_account.hdaccount import seed_from_mnemonic
+from eth_account.hdaccount.deterministic import HDPath
+from eth_keys.datatypes import PrivateKey
+from eth_typing import BlockNumber
+from eth_utils.exceptions import ValidationError
 
 from ddcai.chain.node.precompiles import EmbeddedVM
 
@@ -79,15 +81,15 @@ class Call:
     gas: int | None
 
 
-class _Vm(EmbeddedVM):  # type: ignore[misc]
+class _Vm(EmbeddedVM):
     @classmethod
     def validate_header(cls, header: Any, parent_header: Any) -> None:
         """Not called: this chain mines every block itself, and blocks of one second share it."""
 
 
-class _Chain(MiningChain):  # type: ignore[misc]
+class _Chain(MiningChain):
     chain_id = CHAIN_ID
-    vm_configuration = ((0, _Vm),)
+    vm_configuration = ((BlockNumber(0), _Vm),)
 
 
 def dev_keys() -> tuple[bytes, ...]:
@@ -110,7 +112,7 @@ class EvmChain:
 
     def __init__(self) -> None:
         self.accounts = tuple(
-            keys.PrivateKey(key).public_key.to_canonical_address() for key in dev_keys()
+            PrivateKey(key).public_key.to_canonical_address() for key in dev_keys()
         )
         account = {"balance": DEV_BALANCE_WEI, "nonce": 0, "code": b"", "storage": {}}
         genesis = {
@@ -125,7 +127,8 @@ class EvmChain:
             "transaction_root": BLANK_ROOT,
         }
         state = {address: dict(account) for address in self.accounts}
-        self._chain = _Chain.from_genesis(get_db_backend(), genesis, state)
+        # py-evm's interfaces are narrower than its classes.
+        self._chain: Any = cast(Any, _Chain).from_genesis(get_db_backend(), genesis, state)
         self._offset_s = 0
         self.headers: list[Any] = [self._chain.get_canonical_block_header_by_number(0)]
         self.number_of: dict[bytes, int] = {self.headers[0].hash: 0}
@@ -141,7 +144,7 @@ class EvmChain:
 
     def now(self) -> int:
         """The time that the next block would have, in unix seconds."""
-        return max(int(time.time()) + self._offset_s, self.headers[-1].timestamp)
+        return max(int(time.time()) + self._offset_s, int(self.headers[-1].timestamp))
 
     def increase_time(self, seconds: int) -> int:
         """Moves the chain's clock ahead; returns by how much in all."""

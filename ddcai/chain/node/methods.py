@@ -7,7 +7,8 @@ from importlib.metadata import version
 from typing import Any
 
 import rlp
-from eth_utils import keccak, to_checksum_address
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
 
 from ddcai.chain.node.evm import (
     CHAIN_ID,
@@ -255,7 +256,7 @@ class Methods:
     def _show(self, mined: Mined) -> dict[str, Any]:
         transaction = mined.transaction
         kind = transaction.type_id or 0
-        shown = {
+        shown: dict[str, Any] = {
             "type": hex(kind),
             "hash": _hex(transaction.hash),
             "nonce": hex(transaction.nonce),
@@ -352,5 +353,3 @@ class Methods:
             return None
         choices = choice if isinstance(choice, list) else [choice]
         return frozenset(_bytes(topic, "topic", 32) for topic in choices) or None
-
-

@@ -20,7 +20,7 @@ from eth.vm.forks.prague.state import PragueState
 try:
     import py_arkworks_bls12381 as arkworks
 except ImportError:  # the pure Python precompiles of py-evm remain
-    arkworks = None
+    arkworks = None  # type: ignore[assignment]
 
 HAS_ARKWORKS = arkworks is not None
 
@@ -81,7 +81,7 @@ def map_fp2_to_g2(computation: Any) -> None:
     computation.output = _pad(arkworks.G2Point.map_from_fp2_be(_unpad(data)).to_xy_bytes_be())
 
 
-class _Computation(PragueComputation):  # type: ignore[misc]
+class _Computation(PragueComputation):
     _precompiles = (
         {**PRAGUE_PRECOMPILES, PAIRING: pairing_check, MAP_FP2_TO_G2: map_fp2_to_g2}
         if HAS_ARKWORKS
@@ -89,11 +89,11 @@ class _Computation(PragueComputation):  # type: ignore[misc]
     )
 
 
-class _State(PragueState):  # type: ignore[misc]
+class _State(PragueState):
     computation_class = _Computation
 
 
-class EmbeddedVM(PragueVM):  # type: ignore[misc]
+class EmbeddedVM(PragueVM):
     """Prague with the precompiles above; nothing else differs."""
 
     _state_class = _State

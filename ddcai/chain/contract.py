@@ -1,0 +1,133 @@
+"""One contract on a chain: calls by name, arguments and results by its ABI.
+
+The facades (`federation`, `head`) are built on this; no caller of theirs needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from eth_abi import abi
+from eth_abi.exceptions import DecodingError
+from eth_utils.abi import (
+    abi_to_signature,
+    get_abi_input_names,
+    get_abi_input_types,
+    get_abi_output_types,
+)
+from eth_utils.crypto import keccak
+from web3 import Web3
+
+from ddcai.chain import abi_errors
+from ddcai.chain.artifact import Artifact
+from ddcai.chain.node.connection import RpcFailure, request, request_many
+from ddcai.errors import ChainError
+
+
+class Contract:
+    """Calls to one contract.
+
+    Attributes:
+        w3: the connection.
+        address: checksum address.
+        artifact: whose ABI is used.
+    """
+
+    def __init__(self, w3: Web3, address: str, artifact: Artifact) -> None:
+        self.w3 = w3
+        self.address = address
+        self.artifact = artifact
+        self._functions = {
+            entry["name"]: entry for entry in artifact.abi if entry["type"] == "function"
+        }
+        self._events = {
+            keccak(text=abi_to_signature(entry)): entry  # type: ignore[arg-type]
+            for entry in artifact.abi
+            if entry["type"] == "event"
+        }
+
+    def encode(self, name: str, arguments: Sequence[Any]) -> bytes:
+        """Call data: selector and arguments."""
+        entry = self._functions[name]
+        types = get_abi_input_types(entry)  # type: ignore[arg-type]
+        return abi_errors.selector(entry) + abi.encode(types, list(arguments))
+
+    def call(self, name: str, *arguments: Any, sender: str | None = None) -> Any:
+        """The result of a free call; a tuple if the function returns several values.
+
+        Raises:
+            ContractReverted: the contract refused.
+            ChainError: what came back is not what the ABI says.
+        """
+        params = self._params(name, arguments, sender)
+        try:
+            raw = request(self.w3, "eth_call", params)
+        except RpcFailure as failure:
+            raise abi_errors.decode(failure) or failure from failure
+        return self._decode(name, raw)
+
+    def call_many(self, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        """The results of several free calls, in one round trip where the node takes batches."""
+        requests_ = [("eth_call", self._params(name, arguments, None)) for name, arguments in calls]
+        try:
+            raws = request_many(self.w3, requests_)
+        except RpcFailure as failure:
+            raise abi_errors.decode(failure) or failure from failure
+        return [self._decode(name, raw) for (name, _), raw in zip(calls, raws, strict=True)]
+
+    def _params(self, name: str, arguments: Sequence[Any], sender: str | None) -> list[Any]:
+        call = {"to": self.address, "data": "0x" + self.encode(name, arguments).hex()}
+        if sender is not None:
+            call["from"] = sender
+        return [call, "latest"]
+
+    def _decode(self, name: str, raw: str) -> Any:
+        types = get_abi_output_types(self._functions[name])  # type: ignore[arg-type]
+        try:
+            values = abi.decode(types, bytes.fromhex(raw[2:]))
+        except (DecodingError, OverflowError, ValueError) as error:
+            raise ChainError(
+                f"{self.address} answered {name} with {raw[:80]!r}, which is not what a "
+                f"{self.artifact.name} answers: is this its address?"
+            ) from error
+        return values[0] if len(values) == 1 else values
+
+    def topic(self, event: str) -> str:
+        """The first topic of an event, as hex."""
+        for digest, entry in self._events.items():
+            if entry["name"] == event:
+                return "0x" + digest.hex()
+        raise KeyError(event)
+
+    def logs(
+        self, topics: Sequence[Any], from_block: int, to_block: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Raw logs of this contract, filtered by topics as eth_getLogs takes them."""
+        given = {
+            "address": self.address,
+            "fromBlock": hex(from_block),
+            "toBlock": "latest" if to_block is None else hex(to_block),
+            "topics": list(topics),
+        }
+        return list(request(self.w3, "eth_getLogs", [given]))
+
+    def decode_log(self, log: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+        """Name and arguments of an event; None if the ABI does not know it."""
+        topics = [bytes.fromhex(topic[2:]) for topic in log["topics"]]
+        entry = self._events.get(topics[0]) if topics else None
+        if entry is None:
+            return None
+        names, types = get_abi_input_names(entry), get_abi_input_types(entry)  # type: ignore[arg-type]
+        indexed = [bool(one.get("indexed")) for one in entry["inputs"]]
+        plain_types = [kind for kind, is_topic in zip(types, indexed, strict=True) if not is_topic]
+        try:
+            plain = iter(abi.decode(plain_types, bytes.fromhex(log["data"][2:])))
+            words = iter(topics[1:])
+            values = [
+                abi.decode([kind], next(words))[0] if is_topic else next(plain)
+                for kind, is_topic in zip(types, indexed, strict=True)
+            ]
+        except (DecodingError, StopIteration, OverflowError) as error:
+            raise ChainError(f"malformed event {entry['name']} of {self.address}") from error
+        return str(entry["name"]), {str(n): v for n, v in zip(names, values, strict=True)}

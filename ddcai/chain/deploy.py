@@ -1,0 +1,259 @@
+"""Deploying a federation, and the file that says where it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+from eth_abi import abi
+from eth_account.signers.local import LocalAccount
+from eth_utils.abi import get_abi_input_types
+from eth_utils.address import is_checksum_address, to_checksum_address
+from web3 import Web3
+
+from ddcai.chain import abi_errors, artifact
+from ddcai.chain.contract import Contract
+from ddcai.chain.node.connection import RpcFailure, request
+from ddcai.chain.records import Rules
+from ddcai.chain.transactions import DEFAULT_FEE_CAP_WEI, Sender
+from ddcai.digests import config_digest
+from ddcai.errors import ChainError, ConfigurationError, ContractReverted
+from ddcai.keyfile import write_atomically
+
+G1_ADD = "0x000000000000000000000000000000000000000b"
+_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}$")
+_DIGEST = re.compile(r"^0x[0-9a-f]{64}$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """Where a federation is, and what a newcomer needs to join it.
+
+    Attributes:
+        chain_id: of its chain.
+        name: for people; lower-case letters, digits and hyphens.
+        federation, head, quorum: contract addresses.
+        deployed_block: no event of the federation is older.
+        gas_used: by the whole deployment.
+        config: the federation's configuration as JSON values; its digest is on chain.
+        encryption_key_digest: 0x-prefixed hex, as the contract has it.
+        initial_model_digest: 0x-prefixed hex.
+    """
+
+    chain_id: int
+    name: str
+    federation: str
+    head: str
+    quorum: str
+    deployed_block: int
+    gas_used: int
+    config: dict[str, Any]
+    encryption_key_digest: str
+    initial_model_digest: str
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        for field in ("federation", "head", "quorum"):
+            value = getattr(self, field)
+            if not is_checksum_address(value):
+                raise ConfigurationError(f"{field} is {value!r}: give a checksum address")
+        for field in ("encryption_key_digest", "initial_model_digest"):
+            value = getattr(self, field)
+            if not isinstance(value, str) or not _DIGEST.match(value):
+                raise ConfigurationError(f"{field} is {value!r}: give 0x and 64 hex digits")
+        for field, least in (("chain_id", 1), ("deployed_block", 0), ("gas_used", 0)):
+            value = getattr(self, field)
+            if type(value) is not int or value < least:
+                raise ConfigurationError(f"{field} is {value!r}: give a number from {least}")
+        if not isinstance(self.config, dict):
+            raise ConfigurationError(f"config is {self.config!r}: give a JSON object")
+
+    def save(self, folder: Path | str) -> Path:
+        """Writes ``<chain_id>-<name>.json`` into a folder (usually ``deployments``).
+
+        Raises:
+            ConfigurationError: another federation has this name on this chain, in this folder.
+        """
+        path = Path(folder) / f"{self.chain_id}-{self.name}.json"
+        if path.exists() and Deployment.load(path).federation != self.federation:
+            raise ConfigurationError(
+                f"{path} is another federation: choose another name, or move that file away"
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+        write_atomically(path, text.encode(), mode=0o644)
+        return path
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Reads what `save` wrote.
+
+        Raises:
+            ConfigurationError: missing, or not a deployment file.
+        """
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot read the deployment file {path}: {error.strerror}"
+            ) from error
+        except (ValueError, RecursionError) as error:
+            raise ConfigurationError(f"{path} is not a deployment file: {error}") from error
+        names = {field.name for field in fields(cls)}
+        if not isinstance(content, dict) or set(content) != names:
+            found = sorted(content) if isinstance(content, dict) else type(content).__name__
+            raise ConfigurationError(
+                f"{path} is not a deployment file: it has {found}, expected {sorted(names)}"
+            )
+        try:
+            return cls(**content)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{path}: {error}") from error
+
+
+def check_name(name: object) -> None:
+    """Raises ConfigurationError unless a federation's name can be part of a file name."""
+    if not isinstance(name, str) or not _NAME.match(name):
+        raise ConfigurationError(
+            f"name is {name!r}: use lower-case letters, digits and hyphens, at most 64"
+        )
+
+
+def check_bls_precompiles(w3: Web3) -> None:
+    """Raises ChainError unless the chain adds on BLS12-381 (EIP-2537), as a BLS quorum must.
+
+    Adds infinity to infinity at 0x0b: 128 zero bytes where the precompile is, none elsewhere.
+    """
+    call = {"to": G1_ADD, "data": "0x" + "00" * 256}
+    try:
+        answer = request(w3, "eth_call", [call, "latest"])
+    except RpcFailure as failure:
+        answer = failure.reason
+    if answer != "0x" + "00" * 128:
+        chain_id = int(request(w3, "eth_chainId", []), 16)
+        raise ChainError(
+            f"chain {chain_id} lacks EIP-2537 (the BLS12-381 precompiles of Prague), without which "
+            "a BLS quorum cannot work: use a chain that has it, such as the embedded one or anvil "
+            "--hardfork prague"
+        )
+
+
+def deploy_federation(
+    w3: Web3,
+    account: LocalAccount,
+    rules: Rules,
+    head_dimensions: int,
+    head_classes: int,
+    head_words: Sequence[int],
+    initial_model_digest: bytes,
+    invited: Sequence[str] = (),
+    *,
+    config: dict[str, Any],
+    name: str = "federation",
+    max_fee_per_gas_wei: int = DEFAULT_FEE_CAP_WEI,
+) -> Deployment:
+    """Deploys head, quorum and federation, and hands the first two to the third.
+
+    What can be known to fail is found out before anything is sent.
+
+    Args:
+        account: the sponsor; pays.
+        rules: fixed for ever.
+        head_dimensions, head_classes: the head's shape: int8 features, classes.
+        head_words: the initial head, in the layout of ``IHead.write``.
+        initial_model_digest: 32 bytes, of the model that round 1 starts from.
+        invited: accounts that may join; more can be invited later.
+        config: the configuration as JSON values; must have the rules' ``config_digest``.
+
+    Raises:
+        ConfigurationError: the configuration is not the one in the rules, or a bad name.
+        ContractReverted: a contract refuses the rules, the shape or the words.
+        ChainError: no EIP-2537 on this chain, and as `Sender.send`.
+    """
+    check_name(name)
+    if config_digest(config) != rules.config_digest:
+        raise ConfigurationError(
+            f"rules.config_digest is 0x{rules.config_digest.hex()}, but the configuration's digest "
+            f"is 0x{config_digest(config).hex()}: make the rules for this configuration"
+        )
+    if len(initial_model_digest) != 32 or not any(initial_model_digest):
+        raise ConfigurationError("initial_model_digest must be 32 bytes, not all zero")
+    check_bls_precompiles(w3)
+    members = [to_checksum_address(one) for one in invited]
+    _check_rules(w3, account.address, rules, initial_model_digest, members)
+
+    sender = Sender(w3, account, max_fee_per_gas_wei=max_fee_per_gas_wei)
+    gas_used = 0
+
+    def create(what: str, *arguments: Any) -> Contract:
+        nonlocal gas_used
+        receipt = sender.send(None, _creation(what, arguments))
+        gas_used += receipt.gas_used
+        if receipt.contract_address is None:
+            raise ChainError(f"{receipt.tx_hash} created no {what}: is this an Ethereum node?")
+        address = to_checksum_address(receipt.contract_address)
+        return Contract(w3, address, artifact.load(what))
+
+    def write(contract: Contract, function: str, *arguments: Any) -> int:
+        nonlocal gas_used
+        receipt = sender.send(contract.address, contract.encode(function, arguments))
+        gas_used += receipt.gas_used
+        return receipt.block_number
+
+    head = create("PerceptronHead", head_dimensions, head_classes)
+    write(head, "write", list(head_words))
+    quorum = create("BlsQuorum")
+    before = int(request(w3, "eth_blockNumber", []), 16)
+    federation = create(
+        "Federation",
+        rules.to_abi(),
+        initial_model_digest,
+        quorum.address,
+        head.address,
+        members,
+    )
+    write(head, "transferOwnership", federation.address)
+    write(quorum, "transferOwnership", federation.address)
+    return Deployment(
+        chain_id=int(request(w3, "eth_chainId", []), 16),
+        name=name,
+        federation=federation.address,
+        head=head.address,
+        quorum=quorum.address,
+        deployed_block=before,
+        gas_used=gas_used,
+        config=config,
+        encryption_key_digest="0x" + rules.encryption_key_digest.hex(),
+        initial_model_digest="0x" + initial_model_digest.hex(),
+    )
+
+
+def _creation(what: str, arguments: Sequence[Any]) -> bytes:
+    compiled = artifact.load(what)
+    entry = next((one for one in compiled.abi if one["type"] == "constructor"), None)
+    types = get_abi_input_types(entry) if entry else []  # type: ignore[arg-type]
+    return compiled.bytecode + abi.encode(types, list(arguments))
+
+
+def _check_rules(
+    w3: Web3, sponsor: str, rules: Rules, initial_model_digest: bytes, invited: Sequence[str]
+) -> None:
+    """Lets the constructor judge the rules by a free call, before its parts cost anything.
+
+    The parts do not exist yet, so good rules end in ``NotReady``, which comes after them.
+    """
+    nowhere = "0x000000000000000000000000000000000000dEaD"
+    arguments = (rules.to_abi(), initial_model_digest, nowhere, nowhere, list(invited))
+    call = {"from": sponsor, "data": "0x" + _creation("Federation", arguments).hex()}
+    try:
+        request(w3, "eth_call", [call, "latest"])
+    except RpcFailure as failure:
+        refused = abi_errors.decode(failure)
+        if refused is None:
+            raise
+        if not (isinstance(refused, ContractReverted) and refused.name == "NotReady"):
+            raise refused from failure

@@ -1,0 +1,339 @@
+"""A federation's contract: typed reads, and writes that raise what the contract says.
+
+No caller needs web3: addresses are checksum strings, digests 32 bytes, amounts wei, indices
+and times plain integers. What can never change is asked for once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from eth_utils.address import is_address, to_checksum_address
+from web3 import Web3
+
+from ddcai.chain import artifact
+from ddcai.chain.contract import Contract
+from ddcai.chain.node.connection import RpcFailure, request
+from ddcai.chain.records import (
+    Member,
+    RoundRecord,
+    RoundState,
+    Rules,
+    Submission,
+    UpdateState,
+    bitmap,
+    bitmap_indices,
+)
+from ddcai.chain.transactions import Receipt, Sender
+from ddcai.errors import ChainError, ContractReverted, NotAFederation
+
+ZERO_DIGEST = bytes(32)
+# type(IFederation).interfaceId; a test recomputes it from the interface's functions.
+INTERFACE_ID = bytes.fromhex("d8338266")
+
+
+class Federation:
+    """One federation.
+
+    Attributes:
+        address: its contract.
+        sender: who pays for writes; None for a facade that only reads.
+    """
+
+    def __init__(
+        self, w3: Web3, address: str, sender: Sender | None = None, *, from_block: int = 0
+    ) -> None:
+        """A facade on an address that is known to be a federation; else use `connect`.
+
+        Args:
+            from_block: the block that deployed it, if known: events are looked for from there.
+        """
+        self.address: str = to_checksum_address(address)
+        self.sender = sender
+        self.from_block = from_block
+        self._w3 = w3
+        self._contract = Contract(w3, self.address, artifact.load("Federation"))
+        self._fixed: dict[str, Any] = {}
+        self._addresses: list[str] = []
+        self._keys: dict[int, bytes] = {}
+        self._settled: dict[int, RoundRecord] = {}
+
+    @classmethod
+    def connect(
+        cls, w3: Web3, address: str, sender: Sender | None = None, *, from_block: int = 0
+    ) -> Self:
+        """A facade on an address that proves to be a federation (ERC-165).
+
+        Raises:
+            NotAFederation: no contract there, or another one.
+        """
+        if not is_address(address):
+            raise NotAFederation(f"{address!r} is not an address: give 0x and 40 hex digits")
+        federation = cls(w3, address, sender, from_block=from_block)
+        remedy = "give the address in the federation's deployment file"
+        if request(w3, "eth_getCode", [federation.address, "latest"]) in ("0x", None, ""):
+            raise NotAFederation(
+                f"no contract at {federation.address} on chain {federation.chain_id}: {remedy}, "
+                "and the endpoint of its chain"
+            )
+        try:
+            supported = federation._contract.call("supportsInterface", INTERFACE_ID)
+        except (RpcFailure, ContractReverted, ChainError) as error:
+            if type(error) not in (RpcFailure, ContractReverted, ChainError):
+                raise
+            supported = False
+        if supported is not True:
+            raise NotAFederation(
+                f"the contract at {federation.address} is not a ddcai federation: {remedy}"
+            )
+        return federation
+
+    def __repr__(self) -> str:
+        return f"Federation({self.address})"
+
+    # What never changes.
+
+    def _once(self, name: str) -> Any:
+        if name not in self._fixed:
+            self._fixed[name] = self._contract.call(name)
+        return self._fixed[name]
+
+    @property
+    def chain_id(self) -> int:
+        """The chain's id."""
+        if "chain_id" not in self._fixed:
+            self._fixed["chain_id"] = int(request(self._w3, "eth_chainId", []), 16)
+        return int(self._fixed["chain_id"])
+
+    def rules(self) -> Rules:
+        """The rules that the contract was made with."""
+        return Rules.from_abi(self._once("rules"))
+
+    def sponsor(self) -> str:
+        """Who deployed it and invites members."""
+        return str(to_checksum_address(self._once("sponsor")))
+
+    def quorum_address(self) -> str:
+        """The contract that holds the members' keys."""
+        return str(to_checksum_address(self._once("quorum")))
+
+    def head_address(self) -> str:
+        """The contract that holds the model's last layer."""
+        return str(to_checksum_address(self._once("head")))
+
+    # Members.
+
+    def members(self) -> tuple[Member, ...]:
+        """All members there ever were, by index; those that left are not active."""
+        addresses = self._member_addresses()
+        standing = self._contract.call_many([("memberOf", [address]) for address in addresses])
+        return tuple(
+            Member(address=address, index=index, active=active)
+            for address, (active, index) in zip(addresses, standing, strict=True)
+        )
+
+    def _member_addresses(self, count: int | None = None) -> list[str]:
+        """Addresses by index. They are only ever added, so only new ones are asked for."""
+        if count is None:
+            count = int(self._contract.call("memberCount"))
+        known = len(self._addresses)
+        if count > known:
+            calls: list[tuple[str, list[Any]]] = [("memberAt", [i]) for i in range(known, count)]
+            found = [str(to_checksum_address(one)) for one in self._contract.call_many(calls)]
+            # Another thread may have added them meanwhile; the values are the same.
+            self._addresses[known:count] = found
+        return self._addresses[:count]
+
+    def member(self, address: str) -> Member | None:
+        """The member with this account; None for an account that never joined."""
+        address = to_checksum_address(address)
+        active, index = self._contract.call("memberOf", address)
+        if not active:  # the contract says index 0 for strangers, too
+            addresses = self._member_addresses()
+            if index >= len(addresses) or addresses[index] != address:
+                return None
+        return Member(address=address, index=index, active=active)
+
+    def is_invited(self, address: str) -> bool:
+        """Whether the sponsor invited this account."""
+        return bool(self._contract.call("invited", to_checksum_address(address)))
+
+    def pubkey(self, index: int) -> bytes:
+        """The attestation key of a member: for BLS 128 bytes, a G1 point as EIP-2537 has it.
+
+        Raises:
+            ContractReverted: there is no member of this index.
+        """
+        if index not in self._keys:
+            quorum = Contract(self._w3, self.quorum_address(), artifact.load("BlsQuorum"))
+            self._keys[index] = bytes(quorum.call("keyOf", index))
+        return self._keys[index]
+
+    # Rounds.
+
+    def model_digest(self) -> bytes:
+        """The current model's digest."""
+        return bytes(self._contract.call("modelDigest"))
+
+    def last_round(self) -> int:
+        """The number of the last round opened; 0 before the first."""
+        return int(self._contract.call("lastRound"))
+
+    def round(self, number: int) -> RoundRecord:
+        """A round with its lists: two or three requests, none for a settled round seen before."""
+        if number in self._settled:
+            return self._settled[number]
+        raw, sealed_words, count = self._contract.call_many(
+            [("getRound", [number]), ("sealedMembers", [number]), ("memberCount", [])]
+        )
+        state, submit_deadline, finalize_deadline, submitted, _, base, sum_digest = raw
+        submissions = self._submissions(number, int(count)) if submitted else ()
+        sealed = frozenset(bitmap_indices(sealed_words))
+        record = RoundRecord(
+            number=number,
+            state=RoundState(state),
+            base_model_digest=base,
+            sum_digest=sum_digest,
+            submit_deadline=submit_deadline,
+            finalize_deadline=finalize_deadline,
+            submissions=submissions,
+            sealed=tuple(one for one in submissions if one.index in sealed),
+        )
+        if len(record.sealed) != len(sealed):
+            raise ChainError(
+                f"round {number}: the node names {len(sealed)} sealed members but shows updates "
+                f"of {len(record.sealed)}: it is behind, or not to be trusted; use another"
+            )
+        if record.settled:
+            self._settled[number] = record
+        return record
+
+    def _submissions(self, number: int, count: int) -> tuple[Submission, ...]:
+        """The updates of a round, from the contract's storage: one batch of calls."""
+        addresses = self._member_addresses(count)
+        calls: list[tuple[str, list[Any]]] = [("updateDigest", [number, i]) for i in range(count)]
+        digests = self._contract.call_many(calls)
+        return tuple(
+            Submission(address=address, index=index, digest=digest)
+            for index, (address, digest) in enumerate(zip(addresses, digests, strict=True))
+            if digest != ZERO_DIGEST
+        )
+
+    def update_digest(self, number: int, address: str) -> bytes | None:
+        """The digest that this account committed in a round; None if it did not."""
+        member = self.member(address)
+        if member is None:
+            return None
+        digest = bytes(self._contract.call("updateDigest", number, member.index))
+        return None if digest == ZERO_DIGEST else digest
+
+    def update_state(self, number: int, index: int) -> UpdateState:
+        """Where the update of a member stands."""
+        return UpdateState(self._contract.call("updateState", number, index))
+
+    def claimable(self, number: int, address: str) -> tuple[int, int]:
+        """What `refund` and `take` would pay this account for a round now, in wei."""
+        refund, take = self._contract.call("claimable", number, to_checksum_address(address))
+        return int(refund), int(take)
+
+    def opening_message(self, number: int, sum_digest: bytes, opened_digest: bytes) -> bytes:
+        """The 32 bytes that the key holder signs (EIP-712)."""
+        return bytes(self._contract.call("openingMessage", number, sum_digest, opened_digest))
+
+    def result_message(
+        self, number: int, *, sum_: bytes, opened: bytes, model: bytes, head: bytes
+    ) -> bytes:
+        """The 32 bytes that contributors sign; equals `ddcai.digests.result_message`."""
+        return bytes(self._contract.call("resultMessage", number, sum_, opened, model, head))
+
+    def balance(self, address: str | None = None) -> int:
+        """Wei at an account, or at the federation itself."""
+        account = self.address if address is None else to_checksum_address(address)
+        return int(request(self._w3, "eth_getBalance", [account, "latest"]), 16)
+
+    def block_time(self) -> int:
+        """The time of the latest block, in unix seconds; deadlines are measured by it."""
+        return int(request(self._w3, "eth_getBlockByNumber", ["latest", False])["timestamp"], 16)
+
+    # Writes. Each raises ContractReverted with the contract's own error.
+
+    def _send(self, name: str, *arguments: Any, value_wei: int = 0) -> Receipt:
+        if self.sender is None:
+            raise ChainError(f"no account to send {name} from: give --keystore")
+        data = self._contract.encode(name, arguments)
+        return self.sender.send(self.address, data, value_wei)
+
+    def invite(self, addresses: Sequence[str]) -> Receipt:
+        """Invites accounts; sponsor only."""
+        return self._send("invite", [to_checksum_address(one) for one in addresses])
+
+    def register(self, key: bytes, proof: bytes, stake_wei: int | None = None) -> Receipt:
+        """Joins with an attestation key and its proof of possession.
+
+        Args:
+            key: 128 bytes, a G1 point in EIP-2537 form.
+            proof: 256 bytes, a G2 point in EIP-2537 form.
+            stake_wei: sent along; None for what the rules ask.
+        """
+        stake = self.rules().registration_stake_wei if stake_wei is None else stake_wei
+        return self._send("register", key, proof, value_wei=stake)
+
+    def leave(self) -> Receipt:
+        """Leaves for good and takes the stake back."""
+        return self._send("leave")
+
+    def open_round(self, number: int, base_model_digest: bytes) -> Receipt:
+        """Opens the next round; coordinator only."""
+        return self._send("openRound", number, base_model_digest)
+
+    def submit_update(self, number: int, update_digest: bytes) -> Receipt:
+        """Commits the sender's update, and pays the deposit of the rules."""
+        deposit = self.rules().deposit_wei
+        return self._send("submitUpdate", number, update_digest, value_wei=deposit)
+
+    def seal_round(self, number: int, sum_digest: bytes, indices: Sequence[int]) -> Receipt:
+        """Fixes the sum and the members that it is the sum of; coordinator only."""
+        return self._send("sealRound", number, sum_digest, bitmap(indices))
+
+    def finalize_round(
+        self,
+        number: int,
+        *,
+        opened_digest: bytes,
+        model_digest: bytes,
+        opening_signature: bytes,
+        head_words: Sequence[int],
+        signer_indices: Sequence[int],
+        signature: bytes,
+    ) -> Receipt:
+        """Makes the result the federation's model.
+
+        Args:
+            opened_digest, model_digest: of the opened sum and the new model.
+            opening_signature: the key holder's (`ddcai.chain.opening.sign_opening`).
+            head_words: the new head, as ``IHead.write`` takes it.
+            signer_indices: the members whose signatures are in `signature`.
+            signature: 256 bytes, the aggregate, a G2 point in EIP-2537 form.
+        """
+        return self._send(
+            "finalizeRound",
+            number,
+            (opened_digest, model_digest),
+            opening_signature,
+            list(head_words),
+            bitmap(signer_indices),
+            signature,
+        )
+
+    def cancel_round(self, number: int) -> Receipt:
+        """Ends a round without a result: the coordinator, or anyone after the last deadline."""
+        return self._send("cancelRound", number)
+
+    def refund(self, numbers: Sequence[int]) -> Receipt:
+        """Takes back the sender's deposits of these rounds."""
+        return self._send("refund", list(numbers))
+
+    def take(self, numbers: Sequence[int]) -> Receipt:
+        """Takes the sender's shares of the deposits forfeited in these rounds."""
+        return self._send("take", list(numbers))

@@ -1,0 +1,144 @@
+"""What a federation contract holds, as plain frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
+from enum import IntEnum
+from typing import Any
+
+from eth_utils.address import to_checksum_address
+
+
+class RoundState(IntEnum):
+    """As in ``IFederation.RoundState``."""
+
+    NONE = 0
+    OPEN = 1
+    SEALED = 2
+    FINALIZED = 3
+    CANCELLED = 4
+
+
+class UpdateState(IntEnum):
+    """As in ``IFederation.UpdateState``."""
+
+    NONE = 0
+    SUBMITTED = 1
+    SEALED = 2
+    AGREED = 3
+    FORFEITED = 4
+    RETURNED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """The rules of a federation, fixed for the life of its contract.
+
+    Attributes:
+        coordinator: the account that opens and seals rounds.
+        key_holder: the account that signs opened sums; not the coordinator.
+        min_contributors: fewer sealed updates make no round; at least 2.
+        quorum_numerator, quorum_denominator: the share of the sealed contributors that must
+            sign a result.
+        open_membership: whether anyone with the stake may join; otherwise by invitation.
+        submit_period_s: seconds from opening to the last moment to submit.
+        finalize_period_s: seconds from there to the last moment to finalise.
+        deposit_wei: per contributor and round.
+        registration_stake_wei: returned on leaving.
+        config_digest: of the federation's configuration, 32 bytes.
+        encryption_key_digest: of the public encryption key, 32 bytes.
+    """
+
+    coordinator: str
+    key_holder: str
+    min_contributors: int = 3
+    quorum_numerator: int = 2
+    quorum_denominator: int = 3
+    open_membership: bool = False
+    submit_period_s: int = 3600
+    finalize_period_s: int = 3600
+    deposit_wei: int = 10**16
+    registration_stake_wei: int = 0
+    config_digest: bytes
+    encryption_key_digest: bytes
+
+    def to_abi(self) -> tuple[Any, ...]:
+        """The fields in the order of ``IFederation.Rules``."""
+        return astuple(self)
+
+    @classmethod
+    def from_abi(cls, values: Sequence[Any]) -> Rules:
+        """Rules from the fields in the contract's order."""
+        named = dict(zip(cls.__dataclass_fields__, values, strict=True))
+        named["coordinator"] = to_checksum_address(named["coordinator"])
+        named["key_holder"] = to_checksum_address(named["key_holder"])
+        return cls(**named)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member: its account, its index in every bitmap, and whether it takes part now."""
+
+    address: str
+    index: int
+    active: bool
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One committed update: whose, the member's index, and the update's digest (32 bytes)."""
+
+    address: str
+    index: int
+    digest: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundRecord:
+    """One round as the contract has it.
+
+    Attributes:
+        number: from 1; a number never used has state ``NONE`` and zeros.
+        state: where the round stands.
+        base_model_digest: the model it starts from, 32 bytes.
+        sum_digest: the sealed sum's, 32 bytes; zeros before sealing.
+        submit_deadline, finalize_deadline: unix seconds, the last moment included.
+        submissions: every committed update, by member index.
+        sealed: those that count, by member index; empty before sealing.
+    """
+
+    number: int
+    state: RoundState
+    base_model_digest: bytes
+    sum_digest: bytes
+    submit_deadline: int
+    finalize_deadline: int
+    submissions: tuple[Submission, ...]
+    sealed: tuple[Submission, ...]
+
+    @property
+    def settled(self) -> bool:
+        """Whether the round is finalised or cancelled: then it never changes again."""
+        return self.state in (RoundState.FINALIZED, RoundState.CANCELLED)
+
+
+def bitmap(indices: Iterable[int]) -> list[int]:
+    """Member indices as the contracts take them: bit i % 256 of word i // 256."""
+    words: list[int] = []
+    for index in indices:
+        if index < 0:
+            raise ValueError(f"a member index is {index}: they start at 0")
+        words.extend([0] * (index // 256 + 1 - len(words)))
+        words[index // 256] |= 1 << (index % 256)
+    return words
+
+
+def bitmap_indices(words: Iterable[int]) -> tuple[int, ...]:
+    """The member indices in a bitmap, ascending."""
+    return tuple(
+        256 * position + bit
+        for position, word in enumerate(words)
+        for bit in range(256)
+        if word >> bit & 1
+    )

@@ -1,0 +1,335 @@
+"""Sending transactions: EIP-1559, at a capped price, once and only once.
+
+A transaction can be lost on the way out, its answer on the way back, and another process with
+the same account can take its nonce. Each attempt is one signed transaction, sent again as it is
+until it is mined or can never be; only then is a new one signed with a new nonce. The estimate
+before it runs the call against the current state, so a contract refuses free of charge.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from eth_account.signers.local import LocalAccount
+from web3 import Web3
+
+from ddcai.chain import abi_errors
+from ddcai.chain.node.connection import RpcFailure, request, request_many
+from ddcai.errors import (
+    ChainError,
+    ChainUnreachable,
+    ContractReverted,
+    InsufficientBalance,
+    TransactionPending,
+)
+
+GWEI = 10**9
+DEFAULT_FEE_CAP_WEI = 200 * GWEI
+DEFAULT_TIMEOUT_S = 120.0
+DEFAULT_TIP_WEI = GWEI
+# Others may spend gas before us in the same block, and storage costs differ by their writes.
+GAS_MARGIN = 1.2
+MAX_ATTEMPTS = 12
+MAX_BROADCASTS = 4
+
+_KNOWN = ("already known", "known transaction", "already imported", "alreadyknown", "in mempool")
+_NONCE_TAKEN = ("nonce too low", "oldnonce", "nonce has already been used", "underpriced")
+_TRY_AGAIN = ("nonce too high", "less than block base fee", "nonce gap")
+_NO_MONEY = ("insufficient funds", "insufficient balance", "insufficientfunds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """A mined transaction.
+
+    Attributes:
+        tx_hash: 0x-prefixed hex.
+        gas_used: gas.
+        block_number: where it is.
+        cost_wei: what the gas cost; a value sent is not part of it.
+        contract_address: of the contract that it created, if it created one.
+    """
+
+    tx_hash: str
+    gas_used: int
+    block_number: int
+    cost_wei: int
+    contract_address: str | None = None
+
+
+@dataclass(frozen=True)
+class _Signed:
+    nonce: int
+    raw: str
+    tx_hash: str
+
+
+def ether(wei: int) -> str:
+    """An amount as people read it, exact."""
+    whole, rest = divmod(wei, 10**18)
+    digits = f"{rest:018d}".rstrip("0")
+    return f"{whole}.{digits} ETH" if digits else f"{whole} ETH"
+
+
+class Sender:
+    """Sends from one account on one chain; safe for several threads and processes.
+
+    Attributes:
+        address: the account.
+        max_fee_per_gas_wei: the most that is offered for a unit of gas, tip included.
+        timeout_s: how long `send` waits for its transaction to be mined.
+    """
+
+    def __init__(
+        self,
+        w3: Web3,
+        account: LocalAccount,
+        *,
+        max_fee_per_gas_wei: int = DEFAULT_FEE_CAP_WEI,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> None:
+        self._w3 = w3
+        self._account = account
+        self._lock = threading.Lock()
+        self._chain_id: int | None = None
+        self.address: str = account.address
+        self.max_fee_per_gas_wei = max_fee_per_gas_wei
+        self.timeout_s = timeout_s
+
+    def __repr__(self) -> str:
+        return f"Sender({self.address})"
+
+    def send(self, to: str | None, data: bytes, value_wei: int = 0) -> Receipt:
+        """Sends one call, and waits until it is mined.
+
+        Args:
+            to: the contract; None creates one.
+            data: call data, or creation bytecode with its arguments.
+            value_wei: sent along.
+
+        Raises:
+            ContractReverted: the contract refuses, before or (paid for) after sending.
+            InsufficientBalance: for the value and the gas; nothing was sent.
+            TransactionPending: not mined in time; it may still be. The message has its hash.
+            ChainUnreachable: no answer; the message says whether something was sent.
+            ChainError: the price is above the cap, or the node refuses for another reason.
+        """
+        with self._lock:
+            for attempt in range(MAX_ATTEMPTS):
+                if attempt:  # somebody else sends from this account: let that be mined
+                    time.sleep(random.uniform(0.01, 0.05) * attempt)
+                signed = self._sign(to, data, value_wei)
+                if signed is None or not self._broadcast(signed):
+                    continue
+                mined = self._wait(signed)
+                if mined is not None:
+                    return self._receipt(mined, to, data, value_wei)
+        raise ChainError(
+            f"account {self.address} lost its nonce to another sender {MAX_ATTEMPTS} times: is "
+            "another process sending from it? Give each process its own account"
+        )
+
+    def require(self, value_wei: int, gas: int) -> None:
+        """Checks that the account can pay a value and an amount of gas; sends nothing.
+
+        Raises:
+            InsufficientBalance: it cannot.
+        """
+        block = request(self._w3, "eth_getBlockByNumber", ["latest", False])
+        have = int(request(self._w3, "eth_getBalance", [self.address, "latest"]), 16)
+        gas_wei = gas * self._fee(int(block["baseFeePerGas"], 16), self._tip())
+        if have < value_wei + gas_wei:
+            raise self._poor(have, value_wei, gas_wei)
+
+    def _sign(self, to: str | None, data: bytes, value_wei: int) -> _Signed | None:
+        block, balance, nonce = request_many(
+            self._w3,
+            [
+                ("eth_getBlockByNumber", ["latest", False]),
+                ("eth_getBalance", [self.address, "latest"]),
+                ("eth_getTransactionCount", [self.address, "pending"]),
+            ],
+        )
+        have = int(balance, 16)
+        base_fee, tip = int(block["baseFeePerGas"], 16), self._tip()
+        fee = self._fee(base_fee, tip)
+        if have <= value_wei:
+            raise self._poor(have, value_wei, None)
+        call: dict[str, Any] = {
+            "from": self.address,
+            "value": hex(value_wei),
+            "data": "0x" + data.hex(),
+        }
+        if to is not None:
+            call["to"] = to
+        gas = min(
+            int(self._estimate(call, have, value_wei) * GAS_MARGIN), int(block["gasLimit"], 16)
+        )
+        if have < value_wei + gas * fee:
+            raise self._poor(have, value_wei, gas * fee)
+        transaction: dict[str, Any] = {
+            "type": 2,
+            "chainId": self._chain(),
+            "nonce": int(nonce, 16),
+            "gas": gas,
+            "maxFeePerGas": fee,
+            "maxPriorityFeePerGas": min(tip, fee),
+            "value": value_wei,
+            "data": data,
+        }
+        if to is not None:
+            transaction["to"] = to
+        signed = self._account.sign_transaction(transaction)
+        return _Signed(
+            nonce=int(nonce, 16),
+            raw="0x" + bytes(signed.raw_transaction).hex(),
+            tx_hash="0x" + bytes(signed.hash).hex(),
+        )
+
+    def _chain(self) -> int:
+        if self._chain_id is None:
+            self._chain_id = int(request(self._w3, "eth_chainId", []), 16)
+        return self._chain_id
+
+    def _tip(self) -> int:
+        try:
+            return int(request(self._w3, "eth_maxPriorityFeePerGas", []), 16)
+        except RpcFailure:  # not every node has the method
+            return DEFAULT_TIP_WEI
+
+    def _fee(self, base_fee_wei: int, tip_wei: int) -> int:
+        """Room for the base fee to double, within the cap."""
+        least = base_fee_wei + tip_wei
+        if least > self.max_fee_per_gas_wei:
+            raise ChainError(
+                f"gas costs {least / GWEI:.3f} gwei, above the cap of "
+                f"{self.max_fee_per_gas_wei / GWEI:.3f} gwei: wait, or raise max_fee_per_gas_wei"
+            )
+        return min(self.max_fee_per_gas_wei, 2 * base_fee_wei + tip_wei)
+
+    def _estimate(self, call: dict[str, Any], have: int, value_wei: int) -> int:
+        try:
+            return int(request(self._w3, "eth_estimateGas", [call]), 16)
+        except RpcFailure as failure:
+            if any(word in failure.reason.lower() for word in _NO_MONEY):
+                raise self._poor(have, value_wei, None) from failure
+            raise abi_errors.decode(failure) or failure from failure
+
+    def _poor(self, have: int, value_wei: int, gas_wei: int | None) -> InsufficientBalance:
+        if gas_wei is None:
+            need = f"more than {ether(value_wei)} ({value_wei} wei): that value, and gas"
+        else:
+            total = value_wei + gas_wei
+            need = (
+                f"{ether(total)} ({total} wei): {ether(value_wei)} to send and at most "
+                f"{ether(gas_wei)} for gas"
+            )
+        return InsufficientBalance(
+            f"account {self.address} has {ether(have)} ({have} wei) and needs {need}. Send ether "
+            "to it first"
+        )
+
+    def _broadcast(self, signed: _Signed) -> bool:
+        """Whether the transaction is with the node; False if its nonce went to another."""
+        for attempt in range(MAX_BROADCASTS):
+            try:
+                request(self._w3, "eth_sendRawTransaction", [signed.raw])
+                return True
+            except ChainUnreachable as error:
+                # The same bytes may be sent again: they can be mined only once.
+                if attempt == MAX_BROADCASTS - 1:
+                    raise ChainUnreachable(
+                        f"{error} Transaction {signed.tx_hash} may have been sent: look for it "
+                        "before sending again"
+                    ) from error
+                time.sleep(0.1 * 2**attempt)
+            except RpcFailure as failure:
+                return self._refused(signed, failure)
+        return False
+
+    def _refused(self, signed: _Signed, failure: RpcFailure) -> bool:
+        reason = failure.reason.lower()
+        if any(word in reason for word in _KNOWN):
+            return True
+        if any(word in reason for word in _NONCE_TAKEN):
+            # Taken by this very transaction, if an earlier answer was lost.
+            return request(self._w3, "eth_getTransactionByHash", [signed.tx_hash]) is not None
+        if any(word in reason for word in _TRY_AGAIN):
+            return False
+        if any(word in reason for word in _NO_MONEY):
+            have = int(request(self._w3, "eth_getBalance", [self.address, "latest"]), 16)
+            raise InsufficientBalance(
+                f"account {self.address} has {ether(have)} ({have} wei), which is too little: "
+                f"{failure.reason}. Send ether to it first"
+            ) from failure
+        raise failure
+
+    def _wait(self, signed: _Signed) -> dict[str, Any] | None:
+        """The receipt; None if another transaction took the nonce, so this one never will be."""
+        deadline = time.monotonic() + self.timeout_s
+        pause = 0.005
+        while True:
+            try:
+                receipt = self._mined(signed)
+                if receipt is None and pause > 0.1:
+                    count = request(self._w3, "eth_getTransactionCount", [self.address, "latest"])
+                    if int(count, 16) > signed.nonce:
+                        return self._mined(signed)
+            except ChainUnreachable:
+                receipt = None  # it may come back before the deadline
+            if receipt is not None:
+                return receipt
+            if time.monotonic() >= deadline:
+                raise TransactionPending(
+                    f"transaction {signed.tx_hash} from {self.address} was sent but not mined "
+                    f"within {self.timeout_s:g} s: it may still be; look for it before sending "
+                    "again"
+                )
+            time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
+            pause = min(1.0, pause * 1.5)
+
+    def _mined(self, signed: _Signed) -> dict[str, Any] | None:
+        receipt: dict[str, Any] | None = request(
+            self._w3, "eth_getTransactionReceipt", [signed.tx_hash]
+        )
+        return receipt if receipt and receipt.get("blockNumber") else None
+
+    def _receipt(
+        self, mined: dict[str, Any], to: str | None, data: bytes, value_wei: int
+    ) -> Receipt:
+        block_number = int(mined["blockNumber"], 16)
+        tx_hash = str(mined["transactionHash"])
+        gas_used = int(mined["gasUsed"], 16)
+        if int(mined["status"], 16) != 1:
+            raise self._failed(tx_hash, block_number, to, data, value_wei)
+        return Receipt(
+            tx_hash=tx_hash,
+            gas_used=gas_used,
+            block_number=block_number,
+            cost_wei=gas_used * int(mined["effectiveGasPrice"], 16),
+            contract_address=mined.get("contractAddress"),
+        )
+
+    def _failed(
+        self, tx_hash: str, block_number: int, to: str | None, data: bytes, value_wei: int
+    ) -> ContractReverted:
+        """Why a mined transaction failed, as far as running it again can tell."""
+        call = {"from": self.address, "value": hex(value_wei), "data": "0x" + data.hex()}
+        if to is not None:
+            call["to"] = to
+        for block in (hex(block_number), "latest", hex(block_number - 1)):
+            try:
+                request(self._w3, "eth_call", [call, block])
+            except RpcFailure as failure:
+                if (known := abi_errors.decode(failure)) is not None:
+                    return known
+        return ContractReverted(
+            "Unknown",
+            {"tx_hash": tx_hash},
+            f"transaction {tx_hash} failed in block {block_number}; run again, it does not: "
+            "another transaction came before it, or it ran out of gas",
+        )
