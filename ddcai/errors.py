@@ -9,6 +9,8 @@ DdcaiError
 ├── MalformedError              bytes that a strict parser refuses
 ├── OpeningRefused              a key holder will not open
 │   ├── NotSealed               the chain does not say that this round is sealed
+│   ├── WrongEncryptionKey      the round, or the federation, is not this key's
+│   ├── TooManyContributors     more updates than the parameter set can add
 │   ├── TooFewContributors      fewer updates than the federation's minimum
 │   ├── AlreadyOpened           this round was opened before with another list
 │   ├── UpdateMismatch          an update is not the one that the chain names
@@ -69,6 +71,14 @@ class OpeningRefused(DdcaiError):
 
 class NotSealed(OpeningRefused):
     """The chain does not say that this round is sealed."""
+
+
+class WrongEncryptionKey(OpeningRefused):
+    """The round is encrypted under another key, or the key serves another federation."""
+
+
+class TooManyContributors(OpeningRefused):
+    """More updates on the list than the parameter set can add."""
 
 
 class TooFewContributors(OpeningRefused):

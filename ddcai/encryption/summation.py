@@ -90,7 +90,7 @@ class SumAccumulator:
             RoundError: if nothing was added, or the updates cancel so that c1 = 0.
         """
         words = self.words()
-        if not words[:, 1].any(axis=2).all():
+        if not words[:, 1].max(axis=2).all():
             raise RoundError("the sum has c1 = 0 and would be readable: an update was forged")
         assert self._parameters is not None  # words() saw to it
         assert self._values is not None

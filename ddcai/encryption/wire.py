@@ -120,9 +120,10 @@ class Ciphertexts:
         for block in range(len(self)):
             words = unpack_words(self.packed(block), p.words_per_ciphertext, p.word_bits)
             words = words.reshape(shape)
-            if (words.max(axis=2) >= primes).any():
+            largest = words.max(axis=2)
+            if (largest >= primes).any():
                 raise MalformedError(f"ciphertext {block} has a coefficient not below its prime")
-            if not words[1].any(axis=1).all():
+            if not largest[1].all():
                 raise MalformedError(f"ciphertext {block} has c1 = 0: it would be readable")
             yield words
 
