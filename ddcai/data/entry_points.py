@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ddcai.configuration import FederationConfig
+from ddcai.data.arrays import checked_inputs, checked_labels
 from ddcai.errors import ConfigurationError, DataError
 from ddcai.models.entry_points import resolve
 
@@ -39,18 +40,5 @@ def load_user_dataset(
     if not isinstance(returned, tuple) or len(returned) != 2:
         raise DataError(f"{entry_point} returned a {type(returned).__name__}: return (x, y)")
     x, y = (np.asarray(part) for part in returned)
-    if x.dtype.kind not in "fiub" or x.ndim < 2:
-        raise DataError(f"{entry_point}: x is {x.dtype}{list(x.shape)}: return float32[n, ...]")
-    if y.dtype.kind not in "iub" or y.shape != (len(x),):
-        raise DataError(f"{entry_point}: y is {y.dtype}{list(y.shape)}: return int64[{len(x)}]")
-    bad = np.flatnonzero(~np.isfinite(x).reshape(len(x), -1).all(axis=1))
-    if len(bad):
-        raise DataError(f"{entry_point}: row {bad[0] + 1} of x holds NaN or infinity")
-    classes = len(config.task.classes)
-    bad = np.flatnonzero((y < 0) | (y >= classes))
-    if len(bad):
-        raise DataError(
-            f"{entry_point}: row {bad[0] + 1} of y is {y[bad[0]]}: class indices go from 0 to "
-            f"{classes - 1}"
-        )
-    return np.ascontiguousarray(x, np.float32), np.ascontiguousarray(y, np.int64)
+    inputs = checked_inputs(x, entry_point)
+    return inputs, checked_labels(y, len(inputs), len(config.task.classes), entry_point)

@@ -106,7 +106,9 @@ def as_number(text: str) -> float | None:
 def _is_missing(text: str, number: float | None, feature: Feature) -> bool:
     if text.lower() in _MISSING or text in feature.missing:
         return True
-    return number is not None and any(number == as_number(other) for other in feature.missing)
+    if number is None:
+        return False
+    return math.isnan(number) or any(number == as_number(other) for other in feature.missing)
 
 
 def _encode_numeric(

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ddcai.configuration import FederationConfig
+from ddcai.data.arrays import checked_inputs, checked_labels
 from ddcai.data.entry_points import load_user_dataset
 from ddcai.data.features import encode_features, encode_labels
 from ddcai.data.tables import read_npz, read_table
@@ -45,10 +46,10 @@ def load(
     if task.dataset is not None:
         x, y = load_user_dataset(path, config)
     elif (arrays := _encoded_arrays(path)) is not None:
-        x = _checked_inputs(arrays["x"], task.width, path)
+        x = _inputs(arrays["x"], task.width, path)
         if "y" not in arrays:
             raise DataError(f"{path} holds x but no y: add the labels as int64[n]")
-        y = _checked_labels(arrays["y"], len(x), len(task.classes), path)
+        y = checked_labels(arrays["y"], len(x), len(task.classes), str(path))
     else:
         table = read_table(path)
         # Labels first: a wrong label column is the likelier mistake, and the cheaper check.
@@ -74,7 +75,7 @@ def load_features(path: Path | str, config: FederationConfig) -> npt.NDArray[np.
     if config.task.dataset is not None:
         x, _ = load_user_dataset(path, config)
     elif (arrays := _encoded_arrays(path)) is not None:
-        x = _checked_inputs(arrays["x"], config.task.width, path)
+        x = _inputs(arrays["x"], config.task.width, path)
     else:
         x = encode_features(read_table(path), config.task)
     if len(x) == 0:
@@ -90,31 +91,10 @@ def _encoded_arrays(path: Path | str) -> dict[str, np.ndarray[Any, Any]] | None:
     return arrays if "x" in arrays and arrays["x"].ndim != 1 else None
 
 
-def _checked_inputs(
-    x: np.ndarray[Any, Any], width: int, path: Path | str
-) -> npt.NDArray[np.float32]:
-    if x.dtype.kind not in "fiub" or x.ndim != 2 or x.shape[1] != width:
+def _inputs(x: np.ndarray[Any, Any], width: int, path: Path | str) -> npt.NDArray[np.float32]:
+    if x.ndim != 2 or x.shape[1] != width:
         raise DataError(
             f"{path}: x is {x.dtype}{list(x.shape)}: this federation's features need "
             f"float32[n, {width}]"
         )
-    bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
-    if len(bad):
-        raise DataError(
-            f"{path} row {bad[0] + 1} of x holds NaN or infinity: encode a missing value as zeros "
-            "and a 1 in its indicator"
-        )
-    return np.ascontiguousarray(x, np.float32)
-
-
-def _checked_labels(
-    y: np.ndarray[Any, Any], rows: int, classes: int, path: Path | str
-) -> npt.NDArray[np.int64]:
-    if y.dtype.kind not in "iub" or y.shape != (rows,):
-        raise DataError(f"{path}: y is {y.dtype}{list(y.shape)}: give class indices, int64[{rows}]")
-    bad = np.flatnonzero((y < 0) | (y >= classes))
-    if len(bad):
-        raise DataError(
-            f"{path} row {bad[0] + 1} of y is {y[bad[0]]}: class indices go from 0 to {classes - 1}"
-        )
-    return y.astype(np.int64)
+    return checked_inputs(x, str(path))
