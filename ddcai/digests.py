@@ -65,7 +65,12 @@ def canonical_json(value: Any) -> bytes:
 
 def config_digest(config: Any) -> bytes:
     """Digest of a federation's configuration, given as a JSON value."""
-    return keccak(tag("config") + canonical_json(config))
+    return config_blob_digest(canonical_json(config))
+
+
+def config_blob_digest(canonical: bytes) -> bytes:
+    """The same, of the canonical JSON's bytes: for a reader that does not trust them yet."""
+    return keccak(tag("config") + canonical)
 
 
 def model_digest(canonical_state: bytes) -> bytes:
