@@ -13,10 +13,13 @@ from collections.abc import Iterable, Mapping
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.common.constant import ErrorCode
-from flwr.common.typing import Run
 from flwr.serverapp import Grid
+from flwr.supercore.run import Run
+from flwr.supercore.task_identity import TaskIdentity
 
 log = logging.getLogger("ddcai.grid")
+
+_RUN_ID = 1
 
 
 class InProcessGrid(Grid):
@@ -30,7 +33,9 @@ class InProcessGrid(Grid):
         self._nodes = dict(nodes)
         self._replies: dict[str, Message] = {}
         self._ids = itertools.count(1)
-        self._run = Run.create_empty(run_id=1)
+        self._run = Run.create_empty(run_id=_RUN_ID)
+        # Flower stamps each new message with the task that this process runs.
+        TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = _RUN_ID, 0, 0
 
     def set_run(self, run: Run) -> None:
         """Sets the run, which is the same for all messages."""

@@ -17,7 +17,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, UserConfi
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
-from ddcai.chain.federation import RoundRecord, RoundState
+from ddcai.chain.records import RoundRecord, RoundState
 from ddcai.digests import RoundContext
 from ddcai.errors import ConfigurationError, DdcaiError, RoundError
 from ddcai.flower import messages

@@ -204,12 +204,12 @@ class Coordinator:
         total = attestation.aggregate(list(signatures.values()))
         return self.party.federation.finalize_round(
             record.number,
-            opening.digest,
-            result.model_digest,
-            opening.signature,
-            result.head_words,
-            sorted(signatures),
-            attestation.signature_to_eip2537(total),
+            opened_digest=opening.digest,
+            model_digest=result.model_digest,
+            opening_signature=opening.signature,
+            head_words=result.head_words,
+            signer_indices=sorted(signatures),
+            signature=attestation.signature_to_eip2537(total),
         )
 
     def cancel(self, record: RoundRecord) -> Receipt:
