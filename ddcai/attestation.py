@@ -20,7 +20,7 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Self
+from typing import Self, cast
 
 from py_ecc.bls import G2ProofOfPossession as _reference
 from py_ecc.bls.g2_primitives import (
@@ -50,7 +50,7 @@ def _accelerator() -> ModuleType | None:
         import py_arkworks_bls12381
     except ImportError:
         return None
-    return py_arkworks_bls12381  # type: ignore[no-any-return]
+    return cast(ModuleType, py_arkworks_bls12381)
 
 
 _fast = _accelerator()

@@ -189,4 +189,4 @@ def refused(message: Message) -> str | None:
     record = message.content.config_records.get(_REFUSED)
     if record is None:
         return None
-    return f"{record.get('kind')}: {record.get('meaning')}"
+    return f"{record.get('kind')!s}: {record.get('meaning')!s}"

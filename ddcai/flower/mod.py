@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 
-from flwr.app import Context, Message, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.clientapp.typing import ClientAppCallable
 
@@ -150,8 +150,8 @@ def _train(
         train_s = time.perf_counter() - started
         if reply.has_error():
             raise PolicyError("the app's training function failed: see its own messages")
-        trained, num_examples, metrics = _trained(reply.content)
-        metrics = _allowed(metrics, context)
+        trained, num_examples, own = _trained(reply.content)
+        metrics = _allowed(own, context)
         update = contributor.protect(record, base, messages.from_arrays(trained), num_examples)
         metrics |= {
             "train_s": train_s,
@@ -164,7 +164,7 @@ def _train(
     ).to_content()
 
 
-def _trained(content: RecordDict) -> tuple[messages.ArrayRecord, int, dict[str, object]]:
+def _trained(content: RecordDict) -> tuple[ArrayRecord, int, dict[str, object]]:
     arrays = list(content.array_records.values())
     if len(arrays) != 1:
         raise DataError(

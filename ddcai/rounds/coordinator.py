@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from eth_utils.crypto import keccak
+
 from ddcai import attestation, digests
 from ddcai.chain.records import RoundRecord, RoundState, Submission
 from ddcai.chain.transactions import Receipt
@@ -68,7 +70,7 @@ class Collection:
                 f"{address} delivered an update of digest {digest.hex()}, "
                 f"but committed {held} in round {self._record.number}"
             )
-        content = digests.keccak(blob)
+        content = keccak(blob)
         if content in self._contents:
             raise UpdateMismatch(f"{address} delivered a copy of another contributor's update")
         self._sum.add(blob)
