@@ -20,7 +20,7 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Self, cast
+from typing import Self
 
 from py_ecc.bls import G2ProofOfPossession as _reference
 from py_ecc.bls.g2_primitives import (
@@ -50,7 +50,8 @@ def _accelerator() -> ModuleType | None:
         import py_arkworks_bls12381
     except ImportError:
         return None
-    return cast(ModuleType, py_arkworks_bls12381)
+    module: ModuleType = py_arkworks_bls12381
+    return module
 
 
 _fast = _accelerator()
