@@ -218,8 +218,9 @@ class FederationConfig:
         _require(good, "name", self.name, "use lower-case letters, digits and dashes")
 
     def to_json(self) -> dict[str, Any]:
-        """The document as plain JSON values."""
-        return _plain(dataclasses.asdict(self))  # type: ignore[no-any-return]
+        """The document as plain JSON values: the same for equal documents (1 becomes 1.0)."""
+        as_read = type(self).from_json(_plain(dataclasses.asdict(self)))
+        return _plain(dataclasses.asdict(as_read))  # type: ignore[no-any-return]
 
     def digest(self) -> bytes:
         """32 bytes, the digest of the canonical JSON."""
