@@ -12,8 +12,6 @@ from ddcai.chain import artifact
 from ddcai.chain.contract import Contract
 from ddcai.chain.node.connection import request, request_many
 
-BATCH_BLOCKS = 50
-
 
 @dataclass(frozen=True)
 class Event:
@@ -47,7 +45,7 @@ def events(w3: Web3, address: str, from_block: int = 0, to_block: int | None = N
     last = int(request(w3, "eth_blockNumber", []), 16) if to_block is None else to_block
     if last < from_block:
         return []
-    logs = contract.logs([], from_block, last)
+    logs = contract.logs(from_block, last)
     times = _times(w3, logs)
     found = []
     for log in logs:
@@ -81,11 +79,8 @@ def _times(w3: Web3, logs: list[dict[str, Any]]) -> dict[int, int]:
         if log.get("blockTimestamp")
     }
     missing = sorted({int(log["blockNumber"], 16) for log in logs} - times.keys())
-    for start in range(0, len(missing), BATCH_BLOCKS):
-        numbers = missing[start : start + BATCH_BLOCKS]
-        blocks = request_many(w3, [("eth_getBlockByNumber", [hex(n), False]) for n in numbers])
-        times.update(
-            (number, int(block["timestamp"], 16))
-            for number, block in zip(numbers, blocks, strict=True)
-        )
+    blocks = request_many(w3, [("eth_getBlockByNumber", [hex(n), False]) for n in missing])
+    times.update(
+        (number, int(block["timestamp"], 16)) for number, block in zip(missing, blocks, strict=True)
+    )
     return times

@@ -14,7 +14,7 @@ from web3 import Web3
 
 from ddcai.chain import artifact
 from ddcai.chain.contract import Contract
-from ddcai.chain.node.connection import RpcFailure, request
+from ddcai.chain.node.connection import request
 from ddcai.chain.records import (
     Member,
     RoundRecord,
@@ -25,10 +25,12 @@ from ddcai.chain.records import (
     bitmap,
     bitmap_indices,
 )
-from ddcai.chain.transactions import Receipt, Sender
-from ddcai.errors import ChainError, ContractReverted, NotAFederation
+from ddcai.chain.transactions import Receipt, Sender, ether
+from ddcai.errors import ChainError, ChainUnreachable, InsufficientBalance, NotAFederation
 
 ZERO_DIGEST = bytes(32)
+# submitUpdate, refund and take: 75k, 60k and 60k gas.
+GAS_PER_ROUND = 200_000
 # type(IFederation).interfaceId; a test recomputes it from the interface's functions.
 INTERFACE_ID = bytes.fromhex("d8338266")
 
@@ -77,15 +79,16 @@ class Federation:
                 f"no contract at {federation.address} on chain {federation.chain_id}: {remedy}, "
                 "and the endpoint of its chain"
             )
+        said = ""
         try:
             supported = federation._contract.call("supportsInterface", INTERFACE_ID)
-        except (RpcFailure, ContractReverted, ChainError) as error:
-            if type(error) not in (RpcFailure, ContractReverted, ChainError):
-                raise
-            supported = False
+        except ChainUnreachable:
+            raise
+        except ChainError as error:  # reverted, ran out of gas, answered something else
+            supported, said = False, f" ({error})"
         if supported is not True:
             raise NotAFederation(
-                f"the contract at {federation.address} is not a ddcai federation: {remedy}"
+                f"the contract at {federation.address} is not a ddcai federation: {remedy}{said}"
             )
         return federation
 
@@ -181,7 +184,10 @@ class Federation:
         return int(self._contract.call("lastRound"))
 
     def round(self, number: int) -> RoundRecord:
-        """A round with its lists: two or three requests, none for a settled round seen before."""
+        """A round with its lists.
+
+        Two round trips where the node takes batches; none for a settled round seen before.
+        """
         if number in self._settled:
             return self._settled[number]
         raw, sealed_words, count = self._contract.call_many(
@@ -252,17 +258,37 @@ class Federation:
         account = self.address if address is None else to_checksum_address(address)
         return int(request(self._w3, "eth_getBalance", [account, "latest"]), 16)
 
+    def require_funds(self, rounds: int = 1) -> None:
+        """Checks, before any training, that the sender can pay for contributing to rounds.
+
+        Raises:
+            InsufficientBalance: too little for the deposits and the gas of that many rounds.
+        """
+        sender = self._writer("contribute")
+        deposits = rounds * self.rules().deposit_wei
+        gas = rounds * GAS_PER_ROUND * sender.gas_price()
+        have = self.balance(sender.address)
+        if have < deposits + gas:
+            raise InsufficientBalance(
+                f"account {sender.address} has {ether(have)} ({have} wei); {rounds} round(s) take "
+                f"{ether(deposits + gas)} ({deposits + gas} wei): {ether(deposits)} of deposits, "
+                f"which come back, and about {ether(gas)} for gas. Send ether to it first"
+            )
+
     def block_time(self) -> int:
         """The time of the latest block, in unix seconds; deadlines are measured by it."""
         return int(request(self._w3, "eth_getBlockByNumber", ["latest", False])["timestamp"], 16)
 
     # Writes. Each raises ContractReverted with the contract's own error.
 
-    def _send(self, name: str, *arguments: Any, value_wei: int = 0) -> Receipt:
+    def _writer(self, what: str) -> Sender:
         if self.sender is None:
-            raise ChainError(f"no account to send {name} from: give --keystore")
+            raise ChainError(f"no account to {what} from: give --keystore")
+        return self.sender
+
+    def _send(self, name: str, *arguments: Any, value_wei: int = 0) -> Receipt:
         data = self._contract.encode(name, arguments)
-        return self.sender.send(self.address, data, value_wei)
+        return self._writer(f"send {name}").send(self.address, data, value_wei)
 
     def invite(self, addresses: Sequence[str]) -> Receipt:
         """Invites accounts; sponsor only."""

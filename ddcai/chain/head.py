@@ -10,9 +10,6 @@ from ddcai.chain import artifact
 from ddcai.chain.contract import Contract
 from ddcai.errors import ConfigurationError
 
-# Rows asked for in one round trip: few enough for the batch limits of public endpoints.
-BATCH_ROWS = 50
-
 
 class Head:
     """A typed facade on ``IHead``; reads only, since only its federation writes it."""
@@ -55,10 +52,8 @@ class Head:
             )
         chosen = np.zeros(len(features), dtype=np.int64)
         scores = np.zeros((len(features), classes), dtype=np.int64)
-        for start in range(0, len(features), BATCH_ROWS):
-            rows = features[start : start + BATCH_ROWS]
-            answers = self._contract.call_many([("predict", [row.tobytes()]) for row in rows])
-            for offset, (winner, row_scores) in enumerate(answers):
-                chosen[start + offset] = winner
-                scores[start + offset] = row_scores
+        answers = self._contract.call_many([("predict", [row.tobytes()]) for row in features])
+        for position, (winner, row_scores) in enumerate(answers):
+            chosen[position] = winner
+            scores[position] = row_scores
         return chosen, scores

@@ -103,6 +103,15 @@ class Sender:
     def __repr__(self) -> str:
         return f"Sender({self.address})"
 
+    def gas_price(self) -> int:
+        """Wei that a unit of gas would be offered now.
+
+        Raises:
+            ChainError: it is above the cap.
+        """
+        block = request(self._w3, "eth_getBlockByNumber", ["latest", False])
+        return self._fee(int(block["baseFeePerGas"], 16), self._tip())
+
     def send(self, to: str | None, data: bytes, value_wei: int = 0) -> Receipt:
         """Sends one call, and waits until it is mined.
 

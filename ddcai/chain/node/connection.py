@@ -13,6 +13,10 @@ from web3.types import RPCEndpoint
 from ddcai.errors import ChainError, ChainUnreachable, WrongChain
 
 DEFAULT_TIMEOUT_S = 10.0
+# The embedded chain answers one at a time, and without arkworks a BLS check takes seconds.
+READ_TIMEOUT_S = 120.0
+# What public endpoints commonly take in one batch.
+BATCH_REQUESTS = 100
 
 
 class RpcFailure(ChainError):
@@ -38,7 +42,8 @@ def connect(
     Args:
         rpc_url: http or https endpoint.
         chain_id: the chain expected there; None accepts any.
-        timeout_s: for each request.
+        timeout_s: for opening a connection. An answer may take 120 s: the embedded chain works
+            through requests one by one.
 
     Raises:
         ChainUnreachable: no JSON-RPC answer from there.
@@ -51,7 +56,7 @@ def connect(
         )
     provider = HTTPProvider(
         rpc_url,
-        request_kwargs={"timeout": timeout_s},
+        request_kwargs={"timeout": (timeout_s, READ_TIMEOUT_S)},
         # Retrying is for the caller to decide: it knows what is safe to send twice.
         exception_retry_configuration=None,
     )
@@ -77,9 +82,11 @@ def _url(w3: Web3) -> str:
 
 
 def _unreachable(w3: Web3, error: Exception) -> ChainUnreachable:
+    response = getattr(error, "response", None)
+    status = "" if response is None else f" {response.status_code}"
     return ChainUnreachable(
-        f"no JSON-RPC answer from {_url(w3)} ({type(error).__name__}): is the node running, and "
-        "is the URL right (--rpc-url or ETH_RPC_URL)?"
+        f"no JSON-RPC answer from {_url(w3)} ({type(error).__name__}{status}): is the node "
+        "running, and is the URL right (--rpc-url or ETH_RPC_URL)?"
     )
 
 
@@ -93,7 +100,8 @@ def request(w3: Web3, method: str, params: Sequence[Any]) -> Any:
     try:
         response = w3.provider.make_request(RPCEndpoint(method), list(params))
     except (requests.RequestException, OSError, ValueError) as error:
-        raise _unreachable(w3, error) from error
+        # Not chained: its text has the whole URL, and URLs of public endpoints hold keys.
+        raise _unreachable(w3, error) from None
     return _result(w3, method, response)
 
 
@@ -103,16 +111,23 @@ def request_many(w3: Web3, requests_: Sequence[tuple[str, Sequence[Any]]]) -> li
     Raises:
         ChainUnreachable, RpcFailure: as `request`, for the first request that fails.
     """
-    if len(requests_) < 2 or not isinstance(w3.provider, HTTPProvider):
-        return [request(w3, method, params) for method, params in requests_]
-    try:
-        responses = w3.provider.make_batch_request(
-            [(RPCEndpoint(method), list(params)) for method, params in requests_]
-        )
-    except requests.HTTPError:  # some endpoints refuse batches with a status
-        responses = []
-    except (requests.RequestException, OSError, ValueError) as error:
-        raise _unreachable(w3, error) from error
+    results: list[Any] = []
+    for start in range(0, len(requests_), BATCH_REQUESTS):
+        results += _batch(w3, requests_[start : start + BATCH_REQUESTS])
+    return results
+
+
+def _batch(w3: Web3, requests_: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+    responses: Any = None
+    if len(requests_) > 1 and isinstance(w3.provider, HTTPProvider):
+        try:
+            responses = w3.provider.make_batch_request(
+                [(RPCEndpoint(method), list(params)) for method, params in requests_]
+            )
+        except (requests.ConnectionError, requests.Timeout) as error:
+            raise _unreachable(w3, error) from None
+        except (requests.RequestException, ValueError, TypeError, KeyError, AttributeError):
+            responses = None  # this endpoint takes no batches, each in its own way
     if not isinstance(responses, list) or len(responses) != len(requests_):
         return [request(w3, method, params) for method, params in requests_]
     return [

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -23,7 +21,9 @@ from eth_keys.datatypes import PrivateKey
 from eth_typing import BlockNumber
 from eth_utils.exceptions import ValidationError
 
+from ddcai.chain.node.ledger import Ledger
 from ddcai.chain.node.precompiles import EmbeddedVM
+from ddcai.chain.node.rpc_error import RpcError
 
 CHAIN_ID = 31337
 MNEMONIC = "test test test test test test test test test test test junk"
@@ -33,41 +33,6 @@ DEV_BALANCE_WEI = 10_000 * 10**18
 BLOCK_GAS_LIMIT = 60_000_000
 TIP_WEI = 10**9
 BLANK_ROOT = bytes.fromhex("56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421")
-
-
-class RpcError(Exception):
-    """A JSON-RPC error: ``code``, ``message`` and, for a revert, its data as hex."""
-
-    def __init__(self, code: int, message: str, data: str | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.data = data
-
-
-@dataclass(frozen=True)
-class Mined:
-    """One transaction with its block's number (a block holds one) and its receipt."""
-
-    transaction: Any
-    block_number: int
-    gas_used: int
-    effective_gas_price: int
-    succeeded: bool
-    contract_address: bytes | None
-    logs: tuple[Log, ...]
-
-
-@dataclass(frozen=True)
-class Log:
-    """One event: where it is and what it says."""
-
-    address: bytes
-    topics: tuple[bytes, ...]
-    data: bytes
-    block_number: int
-    transaction_hash: bytes
-    index: int
 
 
 @dataclass(frozen=True)
@@ -130,21 +95,11 @@ class EvmChain:
         # py-evm's interfaces are narrower than its classes.
         self._chain: Any = cast(Any, _Chain).from_genesis(get_db_backend(), genesis, state)
         self._offset_s = 0
-        self.headers: list[Any] = [self._chain.get_canonical_block_header_by_number(0)]
-        self.number_of: dict[bytes, int] = {self.headers[0].hash: 0}
-        self.mined: dict[bytes, Mined] = {}
-        self.in_block: dict[int, Mined] = {}
-        self._logs: list[Log] = []
-        self._logs_at: dict[bytes, list[Log]] = {}
-
-    @property
-    def height(self) -> int:
-        """The number of the last block."""
-        return len(self.headers) - 1
+        self.ledger = Ledger(self._chain.get_canonical_block_header_by_number(0))
 
     def now(self) -> int:
         """The time that the next block would have, in unix seconds."""
-        return max(int(time.time()) + self._offset_s, int(self.headers[-1].timestamp))
+        return max(int(time.time()) + self._offset_s, int(self.ledger.headers[-1].timestamp))
 
     def increase_time(self, seconds: int) -> int:
         """Moves the chain's clock ahead; returns by how much in all."""
@@ -153,7 +108,7 @@ class EvmChain:
 
     def _pending(self) -> Any:
         return self._chain.create_header_from_parent(
-            self.headers[-1], timestamp=self.now(), gas_limit=BLOCK_GAS_LIMIT
+            self.ledger.headers[-1], timestamp=self.now(), gas_limit=BLOCK_GAS_LIMIT
         )
 
     def next_base_fee(self) -> int:
@@ -162,7 +117,7 @@ class EvmChain:
 
     def state(self, block_number: int | None) -> Any:
         """The state after a block; None is the latest."""
-        header = self.headers[-1 if block_number is None else block_number]
+        header = self.ledger.headers[-1 if block_number is None else block_number]
         return self._chain.get_vm(header).state
 
     def mine(self) -> None:
@@ -170,13 +125,11 @@ class EvmChain:
         self._chain.header = self._pending()
         self._seal()
 
-    def _seal(self) -> Any:
+    def _seal(self) -> None:
         vm = self._chain.get_vm(self._chain.header)
         block = vm.mine_block(vm.get_block(), mix_hash=os.urandom(32), blob_gas_used=0).block
         self._chain.chaindb.persist_block(block)
-        self.number_of[block.header.hash] = len(self.headers)
-        self.headers.append(block.header)
-        return block.header
+        self.ledger.add_block(block.header)
 
     def send(self, raw: bytes) -> bytes:
         """Mines a signed transaction; returns its hash.
@@ -192,8 +145,8 @@ class EvmChain:
             _, receipt, computation = self._chain.apply_transaction(transaction)
         except ValidationError as error:
             raise RpcError(-32000, f"invalid transaction: {error}") from error
-        sealed = self._seal()
-        self._index(transaction, receipt, computation, sealed)
+        self._seal()
+        self.ledger.add_transaction(transaction, receipt, computation)
         return bytes(transaction.hash)
 
     def _decode(self, raw: bytes) -> Any:
@@ -212,7 +165,7 @@ class EvmChain:
         return transaction
 
     def _check(self, transaction: Any, header: Any) -> None:
-        if bytes(transaction.hash) in self.mined:
+        if bytes(transaction.hash) in self.ledger.mined:
             raise RpcError(-32000, "already known")
         state = self.state(None)
         sender = transaction.sender
@@ -243,63 +196,13 @@ class EvmChain:
                 f"0x{sender.hex()} have {balance} want {cost}",
             )
 
-    def _index(self, transaction: Any, receipt: Any, computation: Any, header: Any) -> None:
-        number = self.height
-        digest = bytes(transaction.hash)
-        logs = tuple(
-            Log(
-                address=bytes(log.address),
-                topics=tuple(topic.to_bytes(32, "big") for topic in log.topics),
-                data=bytes(log.data),
-                block_number=number,
-                transaction_hash=digest,
-                index=index,
-            )
-            for index, log in enumerate(receipt.logs)
-        )
-        price = min(
-            transaction.max_fee_per_gas,
-            header.base_fee_per_gas + transaction.max_priority_fee_per_gas,
-        )
-        created = transaction.to == b""
-        mined = Mined(
-            transaction=transaction,
-            block_number=number,
-            gas_used=receipt.gas_used,
-            effective_gas_price=price,
-            succeeded=not computation.is_error,
-            contract_address=bytes(computation.msg.storage_address) if created else None,
-            logs=logs,
-        )
-        self.mined[digest] = self.in_block[number] = mined
-        for log in logs:
-            self._logs.append(log)
-            self._logs_at.setdefault(log.address, []).append(log)
-
-    def logs(
-        self,
-        first: int,
-        last: int,
-        addresses: Iterable[bytes],
-        topics: Sequence[frozenset[bytes] | None],
-    ) -> list[Log]:
-        """The events of blocks `first` to `last`, in order, as eth_getLogs filters them."""
-        wanted = list(dict.fromkeys(addresses))
-        sources = [self._logs_at.get(address, []) for address in wanted] if wanted else [self._logs]
-        found: list[Log] = []
-        for source in sources:
-            start = bisect_left(source, first, key=lambda log: log.block_number)
-            end = bisect_right(source, last, key=lambda log: log.block_number)
-            found.extend(log for log in source[start:end] if _matches(log.topics, topics))
-        if len(sources) > 1:
-            found.sort(key=lambda log: (log.block_number, log.index))
-        return found
-
     def _run(self, call: Call, gas: int, block_number: int | None) -> tuple[Any, int]:
         """Runs a call at no gas price; returns the computation and the gas used after refunds."""
-        header = self._pending() if block_number is None else self.headers[block_number]
+        header = self._pending() if block_number is None else self.ledger.headers[block_number]
         vm = self._chain.get_vm(header.copy(base_fee_per_gas=0, gas_used=0))
         state = vm.state
+        if not 0 <= call.value < 2**256:
+            raise RpcError(-32602, f"value is {call.value}: give 0 to 2^256 - 1")
         unsigned = vm.get_transaction_builder().new_unsigned_dynamic_fee_transaction(
             chain_id=CHAIN_ID,
             nonce=state.get_nonce(call.sender),
@@ -360,12 +263,6 @@ class EvmChain:
     def _succeeds(self, call: Call, gas: int, block_number: int | None) -> bool:
         computation, _ = self._run(call, gas, block_number)
         return not computation.is_error
-
-
-def _matches(topics: tuple[bytes, ...], wanted: Sequence[frozenset[bytes] | None]) -> bool:
-    return len(topics) >= len(wanted) and all(
-        choice is None or topic in choice for topic, choice in zip(topics, wanted, strict=False)
-    )
 
 
 def _raise_failure(computation: Any) -> None:

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-import rlp
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from ddcai.chain.node.evm import (
-    CHAIN_ID,
-    TIP_WEI,
-    Call,
-    EvmChain,
-    Log,
-    Mined,
-    RpcError,
-)
+from ddcai.chain.node.evm import CHAIN_ID, TIP_WEI, Call, EvmChain
+from ddcai.chain.node.rendering import block_json, hex_of, log_json, receipt_json, transaction_json
+from ddcai.chain.node.rpc_error import RpcError
 
 INVALID_PARAMS = -32602
-
-
-def _hex(data: bytes) -> str:
-    return "0x" + bytes(data).hex()
+MAX_STEP_S = 10 * 365 * 86400
+_QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}\Z")
 
 
 def _number(value: Any, name: str) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    if isinstance(value, str) and value.startswith("0x"):
-        try:
-            return int(value, 16)
-        except ValueError:
-            pass
+    if isinstance(value, str) and _QUANTITY.match(value):
+        return int(value, 16)
     raise RpcError(INVALID_PARAMS, f"{name} is {value!r}: give a 0x-prefixed number")
 
 
@@ -55,15 +44,16 @@ class Methods:
 
     def __init__(self, chain: EvmChain) -> None:
         self._chain = chain
+        self._ledger = chain.ledger
         self._methods: dict[str, Callable[..., Any]] = {
             "web3_clientVersion": lambda: f"ddcai-embedded/{version('ddcai')}/py-evm/prague",
-            "web3_sha3": lambda data: _hex(keccak(_bytes(data, "data"))),
+            "web3_sha3": lambda data: hex_of(keccak(_bytes(data, "data"))),
             "net_version": lambda: str(CHAIN_ID),
             "net_listening": lambda: True,
             "eth_chainId": lambda: hex(CHAIN_ID),
             "eth_syncing": lambda: False,
             "eth_accounts": lambda: [to_checksum_address(a) for a in chain.accounts],
-            "eth_blockNumber": lambda: hex(chain.height),
+            "eth_blockNumber": lambda: hex(chain.ledger.height),
             "eth_gasPrice": lambda: hex(self._base_fee() + TIP_WEI),
             "eth_maxPriorityFeePerGas": lambda: hex(TIP_WEI),
             "eth_feeHistory": self._fee_history,
@@ -78,7 +68,7 @@ class Methods:
             "eth_getLogs": self._get_logs,
             "eth_call": self._call,
             "eth_estimateGas": self._estimate,
-            "eth_sendRawTransaction": lambda raw: _hex(chain.send(_bytes(raw, "transaction"))),
+            "eth_sendRawTransaction": lambda raw: hex_of(chain.send(_bytes(raw, "transaction"))),
             "evm_increaseTime": self._increase_time,
             "evm_mine": self._mine,
         }
@@ -102,7 +92,7 @@ class Methods:
             raise
 
     def _base_fee(self) -> int:
-        return int(self._chain.headers[-1].base_fee_per_gas)
+        return int(self._ledger.headers[-1].base_fee_per_gas)
 
     def _block_number(self, tag: Any, *, strict: bool = True) -> int | None:
         """The block that a tag names; None for the latest state, pending time included."""
@@ -113,13 +103,13 @@ class Methods:
         if isinstance(tag, dict):
             if "blockHash" in tag:
                 digest = _bytes(tag["blockHash"], "blockHash", 32)
-                if digest not in self._chain.number_of:
-                    raise RpcError(-32000, f"block {_hex(digest)} not found")
-                return self._chain.number_of[digest]
+                if digest not in self._ledger.number_of:
+                    raise RpcError(-32000, f"block {hex_of(digest)} not found")
+                return self._ledger.number_of[digest]
             tag = tag.get("blockNumber")
         number = _number(tag, "block")
-        if number < 0 or (strict and number > self._chain.height):
-            raise RpcError(-32000, f"block {number} not found: the latest is {self._chain.height}")
+        if strict and number > self._ledger.height:
+            raise RpcError(-32000, f"block {number} not found: the latest is {self._ledger.height}")
         return number
 
     def _address(self, value: Any) -> bytes:
@@ -133,12 +123,12 @@ class Methods:
         return hex(self._chain.state(self._block_number(block)).get_nonce(self._address(address)))
 
     def _code(self, address: Any, block: Any = "latest") -> str:
-        return _hex(self._chain.state(self._block_number(block)).get_code(self._address(address)))
+        return hex_of(self._chain.state(self._block_number(block)).get_code(self._address(address)))
 
     def _storage(self, address: Any, slot: Any, block: Any = "latest") -> str:
         state = self._chain.state(self._block_number(block))
         value = state.get_storage(self._address(address), _number(slot, "slot"))
-        return _hex(value.to_bytes(32, "big"))
+        return hex_of(value.to_bytes(32, "big"))
 
     def _parse_call(self, given: Any) -> Call:
         if not isinstance(given, dict):
@@ -154,15 +144,15 @@ class Methods:
         )
 
     def _call(self, call: Any, block: Any = "latest") -> str:
-        return _hex(self._chain.call(self._parse_call(call), self._block_number(block)))
+        return hex_of(self._chain.call(self._parse_call(call), self._block_number(block)))
 
     def _estimate(self, call: Any, block: Any = "latest") -> str:
         return hex(self._chain.estimate_gas(self._parse_call(call), self._block_number(block)))
 
     def _increase_time(self, seconds: Any) -> int:
         value = _number(seconds, "seconds")
-        if value < 0:
-            raise RpcError(INVALID_PARAMS, f"seconds is {value}: time only moves ahead")
+        if value > MAX_STEP_S:
+            raise RpcError(INVALID_PARAMS, f"seconds is {value}: at most {MAX_STEP_S} at once")
         return self._chain.increase_time(value)
 
     def _mine(self) -> str:
@@ -174,12 +164,12 @@ class Methods:
         if not 1 <= wanted <= 1024:
             raise RpcError(INVALID_PARAMS, f"blockCount is {wanted}: give 1 to 1024")
         named = self._block_number(newest)
-        last = self._chain.height if named is None else named
+        last = self._ledger.height if named is None else named
         first = max(0, last - wanted + 1)
-        headers = self._chain.headers[first : last + 1]
+        headers = self._ledger.headers[first : last + 1]
         fees = [int(header.base_fee_per_gas) for header in headers]
         # The next block's base fee is known from the last one (EIP-1559).
-        after = self._chain.headers[last + 1] if last < self._chain.height else None
+        after = self._ledger.headers[last + 1] if last < self._ledger.height else None
         fees.append(int(after.base_fee_per_gas if after else self._chain.next_base_fee()))
         history: dict[str, Any] = {
             "oldestBlock": hex(first),
@@ -193,139 +183,32 @@ class Methods:
         return history
 
     def _tip(self, number: int) -> int:
-        mined = self._chain.in_block.get(number)
+        mined = self._ledger.in_block.get(number)
         if mined is None:
             return 0
-        return mined.effective_gas_price - int(self._chain.headers[number].base_fee_per_gas)
+        return mined.effective_gas_price - int(self._ledger.headers[number].base_fee_per_gas)
 
     def _block_by_number(self, tag: Any, full: bool = False) -> dict[str, Any] | None:
         number = self._block_number(tag, strict=False)
         if number is None:
-            number = self._chain.height
-        if number > self._chain.height:
+            number = self._ledger.height
+        if number > self._ledger.height:
             return None
-        return self._block(number, full)
+        return block_json(self._ledger, number, full)
 
     def _block_by_hash(self, digest: Any, full: bool = False) -> dict[str, Any] | None:
-        number = self._chain.number_of.get(_bytes(digest, "hash", 32))
-        return None if number is None else self._block(number, full)
-
-    def _block(self, number: int, full: bool) -> dict[str, Any]:
-        header = self._chain.headers[number]
-        mined = self._chain.in_block.get(number)
-        if mined is None:
-            transactions: list[Any] = []
-        elif full:
-            transactions = [self._show(mined)]
-        else:
-            transactions = [_hex(mined.transaction.hash)]
-        return {
-            "number": hex(number),
-            "hash": _hex(header.hash),
-            "parentHash": _hex(header.parent_hash),
-            "nonce": _hex(header.nonce),
-            "sha3Uncles": _hex(header.uncles_hash),
-            "logsBloom": _hex(header.bloom.to_bytes(256, "big")),
-            "transactionsRoot": _hex(header.transaction_root),
-            "receiptsRoot": _hex(header.receipt_root),
-            "stateRoot": _hex(header.state_root),
-            "miner": to_checksum_address(header.coinbase),
-            "difficulty": "0x0",
-            "totalDifficulty": "0x0",
-            "mixHash": _hex(header.mix_hash),
-            "extraData": _hex(header.extra_data),
-            "size": hex(len(rlp.encode(header))),
-            "gasLimit": hex(header.gas_limit),
-            "gasUsed": hex(header.gas_used),
-            "timestamp": hex(header.timestamp),
-            "baseFeePerGas": hex(header.base_fee_per_gas),
-            "withdrawalsRoot": _hex(header.withdrawals_root),
-            "blobGasUsed": hex(header.blob_gas_used),
-            "excessBlobGas": hex(header.excess_blob_gas),
-            "parentBeaconBlockRoot": _hex(header.parent_beacon_block_root),
-            "requestsHash": _hex(header.requests_hash),
-            "transactions": transactions,
-            "uncles": [],
-            "withdrawals": [],
-        }
+        number = self._ledger.number_of.get(_bytes(digest, "hash", 32))
+        return None if number is None else block_json(self._ledger, number, full)
 
     def _transaction(self, digest: Any) -> dict[str, Any] | None:
-        mined = self._chain.mined.get(_bytes(digest, "hash", 32))
-        return None if mined is None else self._show(mined)
-
-    def _show(self, mined: Mined) -> dict[str, Any]:
-        transaction = mined.transaction
-        kind = transaction.type_id or 0
-        shown: dict[str, Any] = {
-            "type": hex(kind),
-            "hash": _hex(transaction.hash),
-            "nonce": hex(transaction.nonce),
-            "blockHash": _hex(self._chain.headers[mined.block_number].hash),
-            "blockNumber": hex(mined.block_number),
-            "transactionIndex": "0x0",
-            "from": to_checksum_address(transaction.sender),
-            "to": to_checksum_address(transaction.to) if transaction.to else None,
-            "value": hex(transaction.value),
-            "gas": hex(transaction.gas),
-            "gasPrice": hex(mined.effective_gas_price),
-            "input": _hex(transaction.data),
-            "chainId": hex(CHAIN_ID),
-            "v": hex(transaction.y_parity),
-            "r": hex(transaction.r),
-            "s": hex(transaction.s),
-        }
-        if kind >= 2:
-            shown["maxFeePerGas"] = hex(transaction.max_fee_per_gas)
-            shown["maxPriorityFeePerGas"] = hex(transaction.max_priority_fee_per_gas)
-        if kind >= 1:
-            shown["yParity"] = hex(transaction.y_parity)
-            shown["accessList"] = [
-                {
-                    "address": to_checksum_address(address),
-                    "storageKeys": [_hex(slot.to_bytes(32, "big")) for slot in slots],
-                }
-                for address, slots in transaction.access_list
-            ]
-        return shown
+        mined = self._ledger.mined.get(_bytes(digest, "hash", 32))
+        return None if mined is None else transaction_json(self._ledger, mined)
 
     def _receipt(self, digest: Any) -> dict[str, Any] | None:
-        mined = self._chain.mined.get(_bytes(digest, "hash", 32))
+        mined = self._ledger.mined.get(_bytes(digest, "hash", 32))
         if mined is None:
             return None
-        header = self._chain.headers[mined.block_number]
-        transaction = mined.transaction
-        created = mined.contract_address
-        return {
-            "transactionHash": _hex(transaction.hash),
-            "transactionIndex": "0x0",
-            "blockHash": _hex(header.hash),
-            "blockNumber": hex(mined.block_number),
-            "from": to_checksum_address(transaction.sender),
-            "to": to_checksum_address(transaction.to) if transaction.to else None,
-            "cumulativeGasUsed": hex(mined.gas_used),
-            "gasUsed": hex(mined.gas_used),
-            "effectiveGasPrice": hex(mined.effective_gas_price),
-            "contractAddress": to_checksum_address(created) if created else None,
-            "logs": [self._show_log(log) for log in mined.logs],
-            "logsBloom": _hex(header.bloom.to_bytes(256, "big")),
-            "status": "0x1" if mined.succeeded else "0x0",
-            "type": hex(transaction.type_id or 0),
-        }
-
-    def _show_log(self, log: Log) -> dict[str, Any]:
-        header = self._chain.headers[log.block_number]
-        return {
-            "address": to_checksum_address(log.address),
-            "topics": [_hex(topic) for topic in log.topics],
-            "data": _hex(log.data),
-            "blockNumber": hex(log.block_number),
-            "blockHash": _hex(header.hash),
-            "blockTimestamp": hex(header.timestamp),
-            "transactionHash": _hex(log.transaction_hash),
-            "transactionIndex": "0x0",
-            "logIndex": hex(log.index),
-            "removed": False,
-        }
+        return receipt_json(self._ledger, mined)
 
     def _get_logs(self, given: Any) -> list[dict[str, Any]]:
         if not isinstance(given, dict):
@@ -335,15 +218,15 @@ class Methods:
         if isinstance(addresses, str):
             addresses = [addresses]
         topics = [self._topic(choice) for choice in given.get("topics") or []]
-        found = self._chain.logs(first, last, [self._address(a) for a in addresses], topics)
-        return [self._show_log(log) for log in found]
+        found = self._ledger.logs(first, last, [self._address(a) for a in addresses], topics)
+        return [log_json(self._ledger, log) for log in found]
 
     def _range(self, given: dict[str, Any]) -> tuple[int, int]:
         if given.get("blockHash"):
             number = self._block_number({"blockHash": given["blockHash"]})
             assert number is not None  # a hash always names one block
             return number, number
-        height = self._chain.height
+        height = self._ledger.height
         first = self._block_number(given.get("fromBlock", "latest"), strict=False)
         last = self._block_number(given.get("toBlock", "latest"), strict=False)
         return height if first is None else first, height if last is None else last

@@ -16,8 +16,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
-from ddcai.chain.node.evm import EvmChain, RpcError
+from ddcai.chain.node.evm import EvmChain
 from ddcai.chain.node.methods import Methods
+from ddcai.chain.node.rpc_error import RpcError
 from ddcai.errors import ChainError
 
 MAX_BODY_BYTES = 16 * 2**20
@@ -152,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal():
+        if not (length.isdecimal() and len(length) <= 18):
             self._reply(411, b"give a Content-Length\n")
         elif int(length) > MAX_BODY_BYTES:
             self._reply(413, f"a body has at most {MAX_BODY_BYTES} bytes\n".encode())
