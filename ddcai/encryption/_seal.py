@@ -9,6 +9,7 @@ written and read here by hand.
 
 from __future__ import annotations
 
+import math
 import struct
 from functools import lru_cache
 from hashlib import blake2b
@@ -152,9 +153,9 @@ def _array_stream(words: WordArray) -> bytes:
 def _words(body: bytes, offset: int, shape: tuple[int, ...]) -> WordArray:
     """The words of the array that stands at an offset, uncompressed, to the body's end."""
     start = offset + _HEADER_SIZE + _U64.size
-    words: WordArray = np.frombuffer(body, "<u8", offset=start).astype(np.uint64)
-    if words.size != np.prod(shape):
+    if len(body) - start != _U64.size * math.prod(shape):
         raise DdcaiError(f"TenSEAL {tenseal.__version__} writes another layout: use 0.3.18")
+    words: WordArray = np.frombuffer(body, "<u8", offset=start).astype(np.uint64)
     return words.reshape(shape)
 
 
@@ -171,7 +172,7 @@ def _ciphertext_words(stream: bytes, parameters: ParameterSet, *, key_level: boo
     shape = (2, len(primes), parameters.poly_modulus_degree)
     identity = _parms_id(parameters, key_level=key_level)
     expected = (identity, key_level, 2, shape[2], shape[1], 1.0, 1)
-    if _CIPHERTEXT.unpack_from(body) != expected:
+    if len(body) < _CIPHERTEXT.size or _CIPHERTEXT.unpack_from(body) != expected:
         raise DdcaiError(f"TenSEAL {tenseal.__version__} writes another layout: use 0.3.18")
     return _words(body, _CIPHERTEXT.size, shape)
 

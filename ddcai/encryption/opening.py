@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
-from eth_utils.crypto import keccak
 from numpy.typing import NDArray
 
 from ddcai import digests
@@ -205,9 +205,9 @@ class KeyHolder:
 
 
 def _mark(ciphertexts: wire.Ciphertexts, block: int) -> bytes:
-    """Digest of a ciphertext's c1: fresh at every encryption, unchanged if c0 is altered."""
+    """A mark of a ciphertext's c1: fresh at every encryption, unchanged if c0 is altered."""
     packed = ciphertexts.packed(block)
-    return keccak(packed[len(packed) // 2 :])
+    return blake2b(packed[len(packed) // 2 :], digest_size=DIGEST_BYTES).digest()
 
 
 def opened_to_blob(values: NDArray[np.int64]) -> bytes:
