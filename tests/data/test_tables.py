@@ -18,7 +18,7 @@ _text = st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), max_size=6)
 
 
 @given(st.lists(st.tuples(_text, st.floats(allow_nan=False)), min_size=1, max_size=5))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_three_kinds_of_file_agree(tmp_path: Path, rows: list[tuple[str, float]]) -> None:
     texts, numbers = [row[0] for row in rows], [row[1] for row in rows]
     with (tmp_path / "a.csv").open("w", newline="", encoding="utf-8") as file:

@@ -215,7 +215,7 @@ def test_features_are_the_nearest_of_127(encoding: np.ndarray) -> None:
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_integer_scores_stand_for_the_logits(seed: int) -> None:
     """Within the rounding of features (1/254), weights and bias (1/2048)."""
     features = (Feature(name="a", kind="numeric", low=-1, high=1),)
@@ -236,5 +236,5 @@ def test_integer_scores_stand_for_the_logits(seed: int) -> None:
 
 def test_a_state_without_a_head_is_refused() -> None:
     task = Task(label="y", classes=("a", "b"), dataset="a:b")
-    with pytest.raises(ConfigurationError, match=r"head\.weight"):
+    with pytest.raises(ConfigurationError, match="head"):
         heads.head_of({}, FederationConfig(name="x", task=task))
