@@ -1,0 +1,211 @@
+"""What the chain says of one federation: its events and reads, once, as frozen values.
+
+Both halves of the audit work on a `History` and never ask the chain themselves: queries turn
+it into rows, verification compares it with the blobs. Addresses are checksum strings, digests
+bytes, amounts wei, times UTC.
+
+The endpoint is believed about the chain: whoever does not trust it asks a node of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ddcai.chain.records import RoundState, Rules
+from ddcai.digests import RoundContext
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step that somebody took on chain.
+
+    Attributes:
+        by: the account that sent the transaction.
+        time: of its block, UTC.
+        block_number: of that block.
+        tx_hash: 0x-prefixed hex.
+        gas_used: gas of the transaction; where one transaction settles several rounds, this
+            round's part of it.
+    """
+
+    by: str
+    time: datetime
+    block_number: int
+    tx_hash: str
+    gas_used: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registration:
+    """A member: its account, index, attestation key and, where it can be read, the key's proof.
+
+    Attributes:
+        key: as it was registered; BLS: 128 bytes in EIP-2537 form.
+        proof: the proof of possession, from the transaction's input; None where another
+            contract called `register`.
+        left: when it left and took its stake back.
+    """
+
+    address: str
+    index: int
+    key: bytes
+    proof: bytes | None
+    step: Step
+    left: Step | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commitment:
+    """A committed update, with its deposit."""
+
+    address: str
+    index: int
+    digest: bytes
+    deposit_wei: int
+    step: Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sealing:
+    """The sealed sum's digest, and the member indices that it is the sum of, ascending."""
+
+    sum_digest: bytes
+    indices: tuple[int, ...]
+    step: Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finalisation:
+    """A round's result, as the contract accepted it; `signature` has 256 bytes (EIP-2537)."""
+
+    model_digest: bytes
+    opened_digest: bytes
+    head_digest: bytes
+    signers: tuple[int, ...]
+    opening_signature: bytes
+    signature: bytes
+    step: Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Payment:
+    """Wei paid out to a contributor for one round: its own deposit, or a share of others'."""
+
+    address: str
+    amount_wei: int
+    step: Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundHistory:
+    """Everything that happened in one round.
+
+    Attributes:
+        number: from 1.
+        refunds, takes: in the order in which they were paid.
+    """
+
+    number: int
+    base_model_digest: bytes
+    submit_deadline: int
+    finalize_deadline: int
+    opened: Step
+    commitments: tuple[Commitment, ...] = ()
+    sealing: Sealing | None = None
+    finalisation: Finalisation | None = None
+    cancelled: Step | None = None
+    refunds: tuple[Payment, ...] = ()
+    takes: tuple[Payment, ...] = ()
+
+    @property
+    def state(self) -> RoundState:
+        """Where the round stands, from its events."""
+        if self.cancelled is not None:
+            return RoundState.CANCELLED
+        if self.finalisation is not None:
+            return RoundState.FINALIZED
+        return RoundState.OPEN if self.sealing is None else RoundState.SEALED
+
+    @property
+    def sealed(self) -> tuple[Commitment, ...]:
+        """The commitments on the sealed list, by member index."""
+        listed = frozenset(self.sealing.indices) if self.sealing is not None else frozenset()
+        return tuple(one for one in self.commitments if one.index in listed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """A federation as the chain has it, at one moment.
+
+    Attributes:
+        initial_model_digest: of the model that the first round started from.
+        model_digest: the current model's, read from the contract.
+        last_round: the number of the last round opened, read from the contract.
+        head_words: the head as the chain has it now, 256-bit integers.
+        balance_wei: what the contract holds.
+        claimable_wei: by (round, address), what `refund` and `take` would pay now; zeros are
+            left out.
+        key_holder_is_contract: then its signatures are checked by its own code (ERC-1271).
+    """
+
+    chain_id: int
+    contract: str
+    sponsor: str
+    rules: Rules
+    initial_model_digest: bytes
+    model_digest: bytes
+    last_round: int
+    head_words: tuple[int, ...]
+    balance_wei: int
+    members: tuple[Registration, ...]
+    rounds: tuple[RoundHistory, ...]
+    claimable_wei: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
+    key_holder_is_contract: bool = False
+
+    def context(self, round_: int) -> RoundContext:
+        """What binds digests to a round of this federation."""
+        return RoundContext(chain_id=self.chain_id, contract=self.contract, round=round_)
+
+    def round(self, number: int) -> RoundHistory | None:
+        """The round of this number; None if there is none."""
+        return next((one for one in self.rounds if one.number == number), None)
+
+    def member(self, index: int) -> Registration | None:
+        """The member of this index; None if there is none."""
+        return next((one for one in self.members if one.index == index), None)
+
+    def finalised(self) -> tuple[RoundHistory, ...]:
+        """The finalised rounds, by number."""
+        return tuple(one for one in self.rounds if one.finalisation is not None)
+
+
+def dues(round_: RoundHistory) -> dict[str, tuple[int, int]]:
+    """What a settled round owes in all, by the contract's rules: (own deposit, share) in wei.
+
+    Finalised: sealed contributors get their deposits back and share the others' deposits
+    equally, a wei of the remainder each for the lowest indices. Cancelled: every deposit goes
+    back. A running round owes nothing yet.
+    """
+    if round_.state is RoundState.CANCELLED:
+        return {one.address: (one.deposit_wei, 0) for one in round_.commitments}
+    if round_.state is not RoundState.FINALIZED or not round_.sealed:
+        return {}
+    agreed = sorted(round_.sealed, key=lambda one: one.index)
+    forfeited = total(round_.commitments) - total(agreed)
+    share, remainder = divmod(forfeited, len(agreed))
+    return {
+        one.address: (one.deposit_wei, share + (position < remainder))
+        for position, one in enumerate(agreed)
+    }
+
+
+def total(commitments: Iterable[Commitment]) -> int:
+    """Sum of deposits in wei."""
+    return sum(one.deposit_wei for one in commitments)
+
+
+def paid(payments: Sequence[Payment], address: str | None = None) -> int:
+    """Sum of payments in wei, to one contributor or to all."""
+    return sum(one.amount_wei for one in payments if address in (None, one.address))
