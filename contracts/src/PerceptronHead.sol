@@ -7,9 +7,9 @@ import {IHead} from "./interfaces/IHead.sol";
 import {Digests} from "./lib/Digests.sol";
 
 /// @title A dense Perceptron layer in fixed point: int16 weights, int32 biases, int8 features.
-/// @notice At most 4096 features, 2 to 256 classes and 512 words: the first write of the largest
+/// @notice At most 4080 features, 2 to 256 classes and 512 words: the first write of the largest
 /// head then fits into one transaction of 2^24 gas (EIP-7825). Scores are exact: |score| is at
-/// most 2^31 + 4096 * 2^15 * 2^7 = 2^31 + 2^34.
+/// most 2^31 + 4080 * 2^15 * 2^7, below 2^35.
 /// @dev Eight multiply-accumulates per MUL. Write eight weights as a polynomial
 /// W = sum w_i X^i and eight features, reversed, as F = sum f_i X^(7-i), with X = 2^32. The
 /// coefficient of X^7 in W F is sum w_i f_i, and modulo 2^256 it is the top one: nothing above it
@@ -19,7 +19,8 @@ import {Digests} from "./lib/Digests.sol";
 /// value. A coefficient gets at most 2 * 8 terms from a word of sixteen weights, each at most
 /// 2^15 * 2^7 = 2^22: the sum is read out after 16 words, at 256 * 2^22 = 2^30.
 contract PerceptronHead is IHead, Ownable {
-    uint256 private constant MAX_DIMENSIONS = 4096;
+    /// @dev What MAX_WORDS leaves for two classes.
+    uint256 private constant MAX_DIMENSIONS = 4080;
     uint256 private constant MAX_CLASSES = 256;
     uint256 private constant MAX_WORDS = 512;
 

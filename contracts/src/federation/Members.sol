@@ -9,9 +9,6 @@ import {Rulebook} from "./Rulebook.sol";
 /// @dev A member's index is its place in the quorum's list of keys and in every bitmap. Indices
 /// are never used again, so that a round's record keeps its meaning; an account joins once.
 abstract contract Members is Rulebook, Payments {
-    /// @dev What bitmaps and the demanded encryption parameters allow.
-    uint256 internal constant MAX_MEMBERS = 1024;
-
     struct Standing {
         bool invited;
         bool joined; // stays true after leaving

@@ -7,6 +7,9 @@ import {IQuorum} from "../interfaces/IQuorum.sol";
 
 /// @title The rules of a federation, fixed when it is deployed, and its two parts.
 abstract contract Rulebook is IFederation {
+    /// @dev What bitmaps and the largest encryption parameter set allow.
+    uint256 internal constant MAX_MEMBERS = 1024;
+
     /// @inheritdoc IFederation
     address public immutable sponsor;
 
@@ -91,7 +94,10 @@ abstract contract Rulebook is IFederation {
             rules_.keyHolder != address(0) && rules_.keyHolder != rules_.coordinator,
             InvalidRules("keyHolder")
         );
-        require(rules_.minContributors >= 2, InvalidRules("minContributors"));
+        require(
+            rules_.minContributors >= 2 && rules_.minContributors <= MAX_MEMBERS,
+            InvalidRules("minContributors")
+        );
         require(rules_.quorumNumerator > 0, InvalidRules("quorumNumerator"));
         require(
             rules_.quorumDenominator >= rules_.quorumNumerator, InvalidRules("quorumDenominator")
