@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +23,11 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from clients.app import app as client_app
-from ddcai.audit.queries import Ledger
-from ddcai.audit.verify import Status, verify
+from ddcai.audit.claims import Claim, Status
+from ddcai.audit.queries import Queries
+from ddcai.audit.reading import read_history
+from ddcai.audit.verify import verify
+from ddcai.chain.node.connection import connect
 from ddcai.chain.node.embedded import EmbeddedChain
 from ddcai.chain.transactions import ether
 from ddcai.configuration import FederationConfig
@@ -86,15 +89,15 @@ def run(*, rounds: int, seed: int, folder: Path | None, out: Console, talk: Cons
         started = time.perf_counter()
         finished = _federate(trial, pooled, rounds, seed, lambda: progress.advance(step))
         seconds = time.perf_counter() - started
-        party = Party.connect(trial.coordinator)
-        ledger = Ledger(party.federation)
+        history = read_history(connect(chain.url), trial.deployment.federation)
+        queries = Queries(history)
         names = {Party.connect(s).address: name for name, s in trial.contributors.items()}
         progress.stop()
-        _print_rounds(out, finished, ledger)
+        _print_rounds(out, finished, queries)
         _print_accuracy(out, alone, finished[-1].accuracy, len(pooled[1]))
-        _print_deposits(out, ledger, names)
+        _print_deposits(out, queries, names)
         talk.print(f"{rounds} rounds in {seconds:.1f} s; now the audit, from chain and blobs alone")
-        return _audit(out, chain.url, trial)
+        return _audit(out, verify(history, trial.store))
 
 
 def _split_files(folder: Path, config: FederationConfig, seed: int) -> Examples:
@@ -149,11 +152,11 @@ def _federate(
     return [_Round(report=item, accuracy=accuracies[item.round]) for item in reports]
 
 
-def _print_rounds(out: Console, finished: list[_Round], ledger: Ledger) -> None:
+def _print_rounds(out: Console, finished: list[_Round], queries: Queries) -> None:
     table = Table(title="Rounds", title_justify="left")
     for column in ("round", "accuracy", "seconds", "bytes per contributor", "gas", "contributors"):
         table.add_column(column, justify="right")
-    gas = {row.round: row.gas for row in ledger.rounds()}
+    gas = {row.number: row.gas for row in queries.rounds()}
     for item in finished:
         report = item.report
         table.add_row(
@@ -188,43 +191,41 @@ def _print_accuracy(
     out.print(table)
 
 
-def _print_deposits(out: Console, ledger: Ledger, names: Mapping[str, str]) -> None:
+def _print_deposits(out: Console, queries: Queries, names: Mapping[str, str]) -> None:
     table = Table(title="Deposits", title_justify="left")
     table.add_column("contributor")
     table.add_column("account")
     for column in ("deposited", "refunded", "taken", "held"):
         table.add_column(column, justify="right")
-    money = ledger.money()
-    for row in money.contributors:
+    for row in queries.money():
+        known = names.get(row.address)
         table.add_row(
-            names[row.address],
-            row.address,
+            known or row.address,
+            row.address if known else "",
             ether(row.deposited_wei),
             ether(row.refunded_wei),
             ether(row.taken_wei),
             ether(row.held_wei),
+            style=None if known else "bold",
         )
-    table.add_row(
-        "all",
-        "",
-        ether(money.deposited_wei),
-        ether(money.refunded_wei),
-        ether(money.taken_wei),
-        ether(money.held_wei),
-        style="bold",
-    )
     out.print(table)
 
 
-def _audit(out: Console, url: str, trial: Trial) -> bool:
+def _audit(out: Console, claims: Iterable[Claim]) -> bool:
     """Prints one line a claim; whether all passed."""
     good = True
-    for claim in verify(url, trial.deployment.federation, trial.store):
+    for claim in claims:
         good = good and claim.status is Status.PASS
         where = "" if claim.round is None else f"round {claim.round}: "
-        line = f"{claim.status.name}  {where}{claim.name}"
-        if claim.status is not Status.PASS:
-            line += f" (expected {claim.expected}, found {claim.found})"
-        out.print(line, highlight=False, markup=False)
+        about = f" ({claim.subject})" if claim.subject else ""
+        values = f"expected {_short(claim.expected)}, found {_short(claim.found)}"
+        line = f"{claim.status.name}  {where}{claim.name}{about}: {values}"
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
     out.print("Every claim passes." if good else "A claim FAILED.", style="bold")
     return good
+
+
+def _short(value: str) -> str:
+    """A digest as people compare it; anything else as it is."""
+    digest = value.startswith("0x") and len(value) == 66
+    return f"{value[:10]}...{value[-6:]}" if digest else value

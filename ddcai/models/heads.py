@@ -172,18 +172,26 @@ def features(module: nn.Module, x: npt.NDArray[np.float32]) -> npt.NDArray[np.in
 
 
 def head_of(state: Mapping[str, npt.NDArray[np.float32]], config: FederationConfig) -> Head:
-    """The on-chain head of a model's state.
+    """The on-chain head of a model's state: its last layer.
+
+    That is ``head.weight`` and ``head.bias``, or, in an app that names its layers otherwise,
+    the last two arrays, if they are float32[c, d] and float32[c].
 
     Raises:
-        ConfigurationError: if the state has no head, or it does not fit model.head_scale.
+        ConfigurationError: if the state has no such layer, or it does not fit
+            model.head_scale.
     """
-    try:
-        weight, bias = state["head.weight"], state["head.bias"]
-    except KeyError as error:
+    weight, bias = state.get("head.weight"), state.get("head.bias")
+    if weight is None or bias is None:
+        names = list(state)[-2:]
+        weight, bias = (state[name] for name in names) if len(names) == 2 else (None, None)
+    good = weight is not None and bias is not None and weight.ndim == 2
+    if not good or bias.shape != weight.shape[:1]:  # type: ignore[union-attr]
         raise ConfigurationError(
-            f"the state has no {error.args[0]!r}: use the state of this federation's own model"
-        ) from error
-    return Head.from_linear(weight, bias, config.model.head_scale)
+            f"the state ends in {list(state)[-2:]}, which is no linear layer with a bias: name "
+            "the last layer `head`, or make it the last of the module"
+        )
+    return Head.from_linear(weight, bias, config.model.head_scale)  # type: ignore[arg-type]
 
 
 def head_of_module(module: nn.Module, head_scale: int) -> Head:
