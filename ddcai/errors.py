@@ -15,7 +15,8 @@ DdcaiError
 │   ├── AlreadyOpened           this round was opened before with another list
 │   ├── UpdateMismatch          an update is not the one that the chain names
 │   ├── DuplicateUpdate         one ciphertext stands for two contributors
-│   └── SumMismatch             the sealed sum is not the sum of the sealed updates
+│   ├── SumMismatch             the sealed sum is not the sum of the sealed updates
+│   └── ForgedUpdate            the opened sum is none that honest updates add up to
 ├── PolicyError                 a node refuses what it was asked to do
 │   ├── PlaintextRefused        somebody asked for, or sent, readable values
 │   └── AttestationRefused      a result that this contributor cannot sign
@@ -99,6 +100,10 @@ class DuplicateUpdate(OpeningRefused):
 
 class SumMismatch(OpeningRefused):
     """The sealed sum is not the sum of the sealed updates."""
+
+
+class ForgedUpdate(OpeningRefused):
+    """The opened sum is none that honest updates add up to: not given out."""
 
 
 class PolicyError(DdcaiError):

@@ -25,7 +25,7 @@ from ddcai.encryption import _seal, wire
 from ddcai.encryption.lanes import pack_lanes, unpack_lanes
 from ddcai.encryption.parameters import ParameterSet
 from ddcai.encryption.words import WordArray, pack_words, packed_size, unpack_words
-from ddcai.errors import KeyfileError, MalformedError
+from ddcai.errors import ForgedUpdate, KeyfileError, MalformedError
 from ddcai.keyfile import load_secret, save_secret, write_atomically
 
 HOLDS_SECRET = "bfv-secret-key"
@@ -195,7 +195,8 @@ class SecretKey:
         | blob | result |
         |---|---|
         | malformed | MalformedError, before TenSEAL sees it |
-        | encrypted under another key, or too many added | values without meaning |
+        | encrypted under another key, too many added, c0 or c1 made up | ForgedUpdate where \
+the unused rest of the last ciphertext is not zero, else values without meaning |
         """
         ciphertexts = wire.open_blob(blob, self._parameters)
         slots = np.array(
@@ -205,7 +206,14 @@ class SecretKey:
             ],
             dtype=np.int64,
         )
-        return unpack_lanes(slots, ciphertexts.values, self._parameters)
+        room = len(ciphertexts) * self._parameters.values_per_ciphertext
+        values = unpack_lanes(slots, room, self._parameters)
+        if values[ciphertexts.values :].any():
+            raise ForgedUpdate(
+                "the rest of the last ciphertext is not zero: a contributor encrypted something "
+                "else than an update, or under another key; cancel the round"
+            )
+        return values[: ciphertexts.values]
 
     def save(self, path: Path | str, password: str, *, light: bool = False) -> None:
         """Writes the key under a password (`ddcai.keyfile.save_secret`).

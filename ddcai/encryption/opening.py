@@ -4,10 +4,19 @@ A key that opens a sum opens a single update just as well, so everything depends
 is applied to. The coordinator never chooses that: the key holder reads the sealed list from
 the chain, fetches the ciphertexts named there, adds them itself, and opens its own sum.
 
-What this cannot stop, with BFV and no proofs of knowledge: a contributor that conspires with
-the coordinator may submit a re-randomised copy or multiple of another's ciphertext, if it
-sees that before its own digest is committed. Copies that share c1 are refused, others look
-like any ciphertext. And enough conspiring contributors always learn the rest from the sum.
+BFV is secure against those who look, not against those who forge, and there is no proof of
+what a contributor encrypted. What is left to attack, and what stands in the way:
+
+* A forged ciphertext such as (0, q/t) makes the sum a decryption oracle: it opens to the
+  secret key's own slots. A sum outside what honest updates add up to is therefore never given
+  out (`ForgedUpdate`), which leaves a forger one bit a round, plus one slot at a time with
+  the chance that random lanes fall inside the range: (contributors * value_limit /
+  2**(lane_bits - 1)) ** lanes, so keep encryption.max_contributors well above the number of
+  contributors, and make a new key for every federation.
+* A contributor that conspires with the coordinator may submit a re-randomised copy or a
+  multiple of another's ciphertext, if it sees that before its own digest is committed, or
+  in a later round. Copies that share c1 are refused; others look like any ciphertext.
+* All contributors but one always learn the last one's update from the sum.
 """
 
 from __future__ import annotations
@@ -29,6 +38,7 @@ from ddcai.encryption.summation import SumAccumulator
 from ddcai.errors import (
     BlobMissing,
     DuplicateUpdate,
+    ForgedUpdate,
     MalformedError,
     NotSealed,
     RoundError,
@@ -84,10 +94,20 @@ class KeyHolder:
         journal: folder in which opened rounds are remembered, made when missing. It must
             outlive the process, be backed up with the key, and never be shared by two keys.
         fetch: update digest to blob; from anywhere, for what it returns is checked.
+        value_limit: largest magnitude of one contributor's integer, from the federation's
+            configuration (`ParameterSet.value_limit` of encryption.max_contributors).
     """
 
-    def __init__(self, secret: Opener, journal: Path, fetch: Callable[[bytes], bytes]) -> None:
+    def __init__(
+        self,
+        secret: Opener,
+        journal: Path,
+        fetch: Callable[[bytes], bytes],
+        *,
+        value_limit: int,
+    ) -> None:
         self._secret = secret
+        self._value_limit = value_limit
         self._journal = Journal(journal)
         self._fetch = fetch
 
@@ -103,7 +123,8 @@ class KeyHolder:
             for one round at most one list is ever opened, over restarts and by several
             processes at once: it is on disk before anything is decrypted;
             asked again for the same list, it gives the same bytes;
-            a refusal leaves no entry, so that the right list can still be opened.
+            a refusal leaves no entry, so that the right list can still be opened; except
+            ForgedUpdate, which is found after decrypting and holds for ever.
 
         | sealed | refused with |
         |---|---|
@@ -115,6 +136,7 @@ class KeyHolder:
         | an update that is missing, malformed or not of its digest | UpdateMismatch |
         | an address twice; a ciphertext twice, in this round or an earlier one | DuplicateUpdate |
         | a sum that is not the sum of the list, such as a single update | SumMismatch |
+        | a sum that opens to more than value_limit a contributor | ForgedUpdate |
         """
         self._check_list(sealed)
         self._journal.check(sealed.context, self._key(), sealed.sum_digest, sealed.updates)
@@ -129,6 +151,13 @@ class KeyHolder:
             sealed.context, self._key(), sealed.sum_digest, sealed.updates, fingerprints
         )
         values = self._secret.decrypt(blob)
+        if np.abs(values).max() > len(sealed.updates) * self._value_limit:
+            # The values are not shown: they may be the key's.
+            raise ForgedUpdate(
+                f"round {sealed.context.round} opens to more than {self._value_limit} a "
+                "contributor: one of them encrypted something else than an update; cancel "
+                "the round"
+            )
         return OpenedSum(values=values, blob=opened_to_blob(values))
 
     def _key(self) -> bytes:

@@ -17,6 +17,7 @@ from ddcai.encryption.bfv import SecretKey
 from ddcai.encryption.opening import KeyHolder, SealedRound
 from ddcai.errors import ConfigurationError, NotSealed
 from ddcai.rounds.party import Party
+from ddcai.rounds.result import quantiser
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,12 @@ class Opener:
                 "give the key holder's keystore"
             )
         self.party = party
-        self._holder = KeyHolder(secret, folder / "opened", party.store.get)
+        self._holder = KeyHolder(
+            secret,
+            folder / "opened",
+            party.store.get,
+            value_limit=quantiser(party.config).value_limit,
+        )
 
     def open(self, round_: int) -> Opening:
         """Opens a round's sum; asked again, it answers with the same bytes.

@@ -15,7 +15,7 @@ from ddcai.digests import public_key_digest
 from ddcai.encryption import _seal, bfv, summation, wire
 from ddcai.encryption.bfv import PublicKey, SecretKey
 from ddcai.encryption.parameters import PARAMETER_SETS
-from ddcai.errors import KeyfileError, MalformedError, RoundError, WrongPassword
+from ddcai.errors import ForgedUpdate, KeyfileError, MalformedError, RoundError, WrongPassword
 from ddcai.keyfile import save_secret
 
 from .conftest import key_pair
@@ -104,8 +104,10 @@ def test_equal_values_give_other_bytes(keys):
 def test_another_key_does_not_read(keys, parameters):
     _, public = keys
     other, _ = bfv.generate(parameters)
-    values = np.arange(1000)
+    values = np.arange(parameters.values_per_ciphertext)
     assert (other.decrypt(public.encrypt(values)) != values).mean() > 0.99
+    with pytest.raises(ForgedUpdate, match="not zero"):
+        other.decrypt(public.encrypt(values[:-5]))
 
 
 def test_values_that_are_refused(keys, parameters):

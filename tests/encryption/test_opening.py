@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import multiprocessing
+import re
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,7 @@ from ddcai.errors import (
     AlreadyOpened,
     BlobMissing,
     DuplicateUpdate,
+    ForgedUpdate,
     MalformedError,
     NotSealed,
     RoundError,
@@ -39,6 +42,7 @@ from ddcai.errors import (
 from .conftest import key_pair
 
 SET = PARAMETER_SETS["bfv-4096-3x19"]
+LIMIT = SET.value_limit(SET.max_contributors)
 CONTRACT = "0x" + "Ab" * 20
 CONTEXT = RoundContext(chain_id=31337, contract=CONTRACT, round=1)
 
@@ -74,7 +78,7 @@ class World:
         self.holder = self.restarted()
 
     def restarted(self) -> KeyHolder:
-        return KeyHolder(self.key, self.journal, self.fetch)
+        return KeyHolder(self.key, self.journal, self.fetch, value_limit=LIMIT)
 
     def fetch(self, digest: bytes) -> bytes:
         try:
@@ -329,13 +333,50 @@ def test_a_sum_with_one_dropped_or_doubled(world: World):
         world.refused(dataclasses.replace(sealed, sum_digest=digest), SumMismatch, "not opened")
 
 
+def _asks_for_the_key(size: int) -> bytes:
+    """(0, q/t): decrypts to the secret key itself."""
+    words = np.zeros((SET.ciphertexts(size), 2, 2, SET.poly_modulus_degree), dtype=np.uint64)
+    delta = math.prod(SET.data_primes) // SET.plain_modulus
+    words[:, 1, :, 0] = [delta % prime for prime in SET.data_primes]
+    return wire.to_blob(words, size, SET)
+
+
+@pytest.mark.parametrize("size", [6, SET.values_per_ciphertext])
+def test_an_update_that_asks_for_the_key(world: World, size: int):
+    """Caught by the unused lanes, or by the range where every lane is used."""
+    updates = [world.put(address(i), world.encrypt(i, size)) for i in range(3)]
+    updates.append(world.put(address(3), _asks_for_the_key(size)))
+    sealed = world.seal(updates)
+    for _ in range(2):
+        with pytest.raises(ForgedUpdate, match="cancel the round") as caught:
+            world.holder.open(sealed)
+        assert not re.search(r"-?\d{5,}", str(caught.value))
+    with pytest.raises(AlreadyOpened):
+        world.holder.open(world.seal(updates[:3]))
+
+
+def test_an_update_beyond_the_value_limit(world: World):
+    holder = KeyHolder(world.key, world.journal, world.fetch, value_limit=10)
+    within = [world.put(address(i), world.public.encrypt(np.full(6, 10))) for i in range(3)]
+    assert (holder.open(world.seal(within)).values == 30).all()
+    later = dataclasses.replace(CONTEXT, round=2)
+    beyond = [
+        world.put(address(i), world.public.encrypt(np.full(6, -10 - (i == 2))), later)
+        for i in range(3)
+    ]
+    with pytest.raises(ForgedUpdate, match="more than 10 a contributor"):
+        holder.open(world.seal(beyond, later))
+
+
 def test_the_secret_stays_out_of_errors_and_repr(world: World):
-    holder = KeyHolder(world.secret, world.journal, world.fetch)
+    holder = KeyHolder(world.secret, world.journal, world.fetch, value_limit=LIMIT)
     assert "****" in repr(holder)
 
 
 def _open_one(folder: Path, secret_path: Path, sealed: SealedRound, blobs, barrier, queue) -> None:
-    holder = KeyHolder(SecretKey.load(secret_path, "p"), folder, blobs.__getitem__)
+    holder = KeyHolder(
+        SecretKey.load(secret_path, "p"), folder, blobs.__getitem__, value_limit=LIMIT
+    )
     barrier.wait()
     try:
         queue.put(holder.open(sealed).blob)
@@ -413,5 +454,5 @@ def test_a_generated_key_opens_its_own_federation(tmp_path: Path):
         updates=tuple(updates),
         encryption_key_digest=public.digest(),
     )
-    opened = KeyHolder(secret, tmp_path / "j", blobs.__getitem__).open(sealed)
+    opened = KeyHolder(secret, tmp_path / "j", blobs.__getitem__, value_limit=LIMIT).open(sealed)
     assert (opened.values == 3 * (np.arange(20_000) % 100 - 50)).all()
