@@ -147,15 +147,21 @@ class SmallFederation:
         training.train(network, x, y, self.config.training, seed=record.number)
         return encoder.state_of(network)
 
-    def contribute(self, record: RoundRecord, index: int) -> Update:
-        """A contributor checks the round, trains, encrypts, and submits on chain."""
+    def contribute(self, record: RoundRecord, index: int, *, deliver: bool = True) -> Update:
+        """A contributor checks the round, trains, encrypts, and submits.
+
+        Without ``deliver`` it commits the digest and pays, but nobody gets the ciphertext.
+        """
         contributor = self.contributors[index]
         base = contributor.party.model(record.base_model_digest)
         contributor.check_round(record.number, base)
         update = contributor.protect(
             record, base, self.train(record, index), len(self.data[index][0])
         )
-        contributor.submit(record, update)
+        if deliver:
+            contributor.submit(record, update)
+        else:
+            contributor.party.federation.submit_update(record.number, update.digest)
         return update
 
     def seal(self, record: RoundRecord, updates: dict[int, bytes]) -> RoundRecord:
@@ -175,9 +181,7 @@ class SmallFederation:
             for index in signers
         }
 
-    def finalize(
-        self, record: RoundRecord, opening: Opening, signers: Sequence[int]
-    ) -> Result:
+    def finalize(self, record: RoundRecord, opening: Opening, signers: Sequence[int]) -> Result:
         """The coordinator computes the result, has it signed, and submits it."""
         result = self.coordinator.result(record, opening)
         signatures = self.signatures(record, opening, signers)
@@ -203,9 +207,11 @@ class SmallFederation:
         """
         record = self.coordinator.open_round()
         present = [index for index in range(len(self.contributors)) if index not in silent]
-        updates = {index: self.contribute(record, index).blob for index in present}
-        for index in undelivered:
-            del updates[index]
+        updates: dict[int, bytes] = {}
+        for index in present:
+            update = self.contribute(record, index, deliver=index not in undelivered)
+            if index not in undelivered:
+                updates[index] = update.blob
         if undelivered:
             self.pass_time(record.submit_deadline - self.contract.block_time() + 1)
         record = self.seal(record, updates)
