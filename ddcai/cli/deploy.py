@@ -1,0 +1,205 @@
+"""``ddcai federation deploy``: from a configuration to a contract, planned before it is paid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ddcai.cli.options import (
+    DEFAULT_RPC_URL,
+    DEFAULT_STORE,
+    AccountOption,
+    FormatOption,
+    KeystoreOption,
+    PasswordFileOption,
+    RpcUrlOption,
+    StoreOption,
+)
+from ddcai.cli.output import emit_one, say
+from ddcai.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from ddcai.configuration import FederationConfig
+    from ddcai.models.state import State
+
+
+def deploy(
+    config: Annotated[
+        Path, typer.Option("--config", help="The federation's configuration, federation.toml.")
+    ],
+    public_key: Annotated[
+        Path, typer.Option("--public-key", help="Public encryption key file, from `keys new`.")
+    ],
+    coordinator: Annotated[
+        str, typer.Option("--coordinator", help="Address of the account that orders the rounds.")
+    ],
+    key_holder: Annotated[
+        str,
+        typer.Option(
+            "--key-holder", help="Address of the account that opens sums; not the coordinator."
+        ),
+    ],
+    invite: Annotated[
+        list[str] | None,
+        typer.Option("--invite", help="Address that may join; give it once a contributor."),
+    ] = None,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Anyone may join who pays the registration stake.")
+    ] = False,
+    stake_wei: Annotated[
+        int, typer.Option("--stake-wei", min=0, help="Registration stake, returned on leaving.")
+    ] = 0,
+    min_contributors: Annotated[
+        int, typer.Option("--min-contributors", help="Fewer updates make no round; at least 2.")
+    ] = 3,
+    quorum: Annotated[
+        str, typer.Option("--quorum", help="Share of the contributors that must sign a result.")
+    ] = "2/3",
+    deposit_wei: Annotated[
+        int, typer.Option("--deposit-wei", min=0, help="Deposit per contributor and round.")
+    ] = 10**16,
+    submit_period_s: Annotated[
+        int, typer.Option("--submit-period-s", min=1, help="Seconds to submit an update in.")
+    ] = 3600,
+    finalize_period_s: Annotated[
+        int,
+        typer.Option("--finalize-period-s", min=1, help="Seconds from there to finalise in."),
+    ] = 3600,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model",
+            help="safetensors file of the first model; by default the one that model.seed gives.",
+        ),
+    ] = None,
+    deployments: Annotated[
+        Path, typer.Option("--deployments", help="Folder for the deployment file.")
+    ] = Path("deployments"),
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Check and plan everything, send and write nothing."),
+    ] = False,
+    rpc_url: RpcUrlOption = DEFAULT_RPC_URL,
+    keystore: KeystoreOption = None,
+    account: AccountOption = None,
+    password_file: PasswordFileOption = None,
+    store: StoreOption = DEFAULT_STORE,
+    format_: FormatOption = "table",
+) -> None:
+    """Plan and deploy a federation; whoever deploys it is its sponsor.
+
+    Refuses what cannot work before it sends anything. Puts the configuration, the public key
+    and the first model into the blob store, and writes deployments/<chainId>-<name>.json, which
+    every party needs. The rules can never be changed: new rules are a new federation.
+    """
+    from ddcai.chain.deploy import check_bls_precompiles
+    from ddcai.chain.node.connection import connect, request
+    from ddcai.cli.parties import check_addresses, keystore_file, open_account, password
+    from ddcai.configuration import FederationConfig
+    from ddcai.encryption.bfv import PublicKey
+    from ddcai.models import state
+    from ddcai.rounds.founding import Founding
+    from ddcai.store import Store
+
+    document = FederationConfig.from_toml(config)
+    founding = Founding.prepare(
+        document,
+        PublicKey.load(public_key),
+        None if model is None else _checked_model(document, model),
+    )
+    share = _quorum(quorum)
+    parties = check_addresses("party", [coordinator, key_holder])
+    invited = check_addresses("invite", invite or [])
+    _check_size(document, min_contributors, open_, len(invited))
+    sponsor = open_account(keystore_file(keystore, account), password(password_file), account)
+    w3 = connect(rpc_url)
+    check_bls_precompiles(w3)
+    path = deployments / f"{int(request(w3, 'eth_chainId', []), 16)}-{document.name}.json"
+    if path.exists():
+        raise ConfigurationError(
+            f"{path} is there already: give another name in {config}, another --deployments "
+            "folder, or move it away"
+        )
+    plan = founding.plan
+    planned = {
+        "name": document.name,
+        "num_parameters": state.count(founding.first.model),
+        "ciphertexts_per_update": plan.ciphertexts,
+        "bytes_per_update": plan.bytes_per_update,
+        "effective_bits": plan.effective_bits,
+        "noise_margin_sigma": plan.noise_margin_sigma,
+        "config_digest": document.digest(),
+        "encryption_key_digest": founding.public_key.digest(),
+        "initial_model_digest": founding.first.model_digest,
+    }
+    if dry_run:
+        emit_one(planned, format_)
+        say("dry run: nothing was sent or written")
+        return
+    say(f"planned: an update takes {plan.bytes_per_update} bytes; deploying")
+    deployed = founding.deploy(
+        rpc_url=rpc_url,
+        sponsor=sponsor,
+        store=Store(store),
+        coordinator=parties[0],
+        key_holder=parties[1],
+        invited=invited,
+        min_contributors=min_contributors,
+        quorum=share,
+        deposit_wei=deposit_wei,
+        open_membership=open_,
+        registration_stake_wei=stake_wei,
+        submit_period_s=submit_period_s,
+        finalize_period_s=finalize_period_s,
+    )
+    where = {
+        "federation": deployed.federation,
+        "chain_id": deployed.chain_id,
+        "deployment": deployed.save(deployments),
+        "head": deployed.head,
+        "quorum": deployed.quorum,
+        "gas_used": deployed.gas_used,
+    }
+    emit_one(where | planned, format_)
+
+
+def _checked_model(config: FederationConfig, path: Path) -> State:
+    """A first model from a file, which must fit the configuration's network."""
+    from ddcai.models import state
+    from ddcai.models.encoder import build, load_state
+
+    first, _ = state.load(path)
+    try:
+        load_state(build(config), first)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    return first
+
+
+def _check_size(config: FederationConfig, minimum: int, open_: bool, invited: int) -> None:
+    most = config.encryption.max_contributors
+    if not 2 <= minimum <= most:
+        raise ConfigurationError(
+            f"min-contributors is {minimum}: give 2 to encryption.max_contributors, {most}"
+        )
+    if invited > most:
+        raise ConfigurationError(
+            f"{invited} accounts are invited, but encryption.max_contributors is {most}: raise it, "
+            "or invite fewer"
+        )
+    if not open_ and invited < minimum:
+        say(
+            f"note: {invited} accounts are invited, and a round needs {minimum}: invite more "
+            "with `ddcai federation invite`"
+        )
+
+
+def _quorum(text: str) -> tuple[int, int]:
+    parts = text.split("/")
+    if len(parts) == 2 and all(part.isdecimal() for part in parts):
+        numerator, denominator = (int(part) for part in parts)
+        if 0 < numerator <= denominator <= 255:
+            return numerator, denominator
+    raise ConfigurationError(f"quorum is {text!r}: give a share above 0 and up to 1, such as 2/3")

@@ -1,0 +1,134 @@
+"""``ddcai predict``: the local encoder, then the head on chain, or its twin in integers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ddcai.cli.options import (
+    DEFAULT_RPC_URL,
+    DEFAULT_STORE,
+    DeploymentOption,
+    FormatOption,
+    RpcUrlOption,
+    StoreOption,
+)
+from ddcai.cli.output import emit, say
+from ddcai.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from ddcai.models.state import State
+
+
+def predict(
+    data: Annotated[
+        Path, typer.Option("--data", help="Rows to predict: .csv, .parquet or .npz; no label.")
+    ],
+    deployment: DeploymentOption,
+    local: Annotated[
+        bool,
+        typer.Option(
+            "--local",
+            help="Compute the head here, with the contract's own integers. With --model or "
+            "--digest it needs no chain.",
+        ),
+    ] = False,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", help="safetensors file of the model, in place of the store's."),
+    ] = None,
+    digest: Annotated[
+        str | None,
+        typer.Option(
+            "--digest", help="With --local: digest of the model; by default the chain's current."
+        ),
+    ] = None,
+    rpc_url: RpcUrlOption = DEFAULT_RPC_URL,
+    store: StoreOption = DEFAULT_STORE,
+    format_: FormatOption = "table",
+) -> None:
+    """Predict rows: free, and the same with and without --local.
+
+    The rows themselves never leave: the chain's node sees the encoder's outputs alone (and
+    with --local, nothing).
+    """
+    from ddcai.chain.deploy import Deployment
+    from ddcai.configuration import FederationConfig
+    from ddcai.data.loading import load_features
+    from ddcai.models import heads
+    from ddcai.models.encoder import build, load_state
+
+    if digest is not None and not local:
+        raise ConfigurationError("--digest goes with --local: the chain has only the current model")
+    found = Deployment.load(deployment)
+    config = FederationConfig.from_json(found.config)
+    rows = load_features(data, config)
+    expected = _digest(digest) if digest is not None else None
+    if expected is None and not (local and model is not None):
+        expected = _current(found.federation, found.chain_id, rpc_url)
+    state = _model(model, expected, store)
+    module = build(config)
+    load_state(module, state)
+    features = heads.features(module, rows)
+    if local:
+        scores = heads.head_of(state, config).scores(features)
+        classes = scores.argmax(axis=1)
+    else:
+        from ddcai.chain.head import Head
+        from ddcai.chain.node.connection import connect
+
+        head = Head(connect(rpc_url, chain_id=found.chain_id), found.head)
+        classes, scores = head.predict(features)
+    names = config.task.classes
+    answers = [
+        {
+            "row": index + 1,
+            "class": names[int(chosen)],
+            **{f"score {name}": int(score) for name, score in zip(names, line, strict=True)},
+        }
+        for index, (chosen, line) in enumerate(zip(classes, scores, strict=True))
+    ]
+    emit(answers, format_)
+    scale = heads.FEATURE_SCALE * config.model.head_scale
+    say(f"scores are integers: divided by {scale} they are logits")
+
+
+def _current(federation: str, chain_id: int, rpc_url: str) -> bytes:
+    from ddcai.chain.federation import Federation
+    from ddcai.chain.node.connection import connect
+
+    return Federation.connect(connect(rpc_url, chain_id=chain_id), federation).model_digest()
+
+
+def _model(path: Path | None, expected: bytes | None, store: str) -> State:
+    from ddcai import digests
+    from ddcai.cli.client import store_url
+    from ddcai.errors import StoreError
+    from ddcai.models import state
+    from ddcai.store import Store
+
+    if path is not None:
+        loaded, _ = state.load(path, expected_digest=expected)
+        if expected is None:
+            say(f"{path} has digest 0x{state.digest(loaded).hex()}: not compared with the chain")
+        return loaded
+    assert expected is not None
+    blob = Store(store_url(store)).get(expected)
+    if digests.model_digest(blob) != expected:
+        raise StoreError(
+            f"the store's model under {expected.hex()} has digest "
+            f"{digests.model_digest(blob).hex()}: fetch it again from another copy"
+        )
+    return state.from_canonical(blob)
+
+
+def _digest(text: str) -> bytes:
+    try:
+        digest = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        digest = b""
+    if len(digest) != 32:
+        raise ConfigurationError(f"digest is {text!r}: give 64 hex digits")
+    return digest
