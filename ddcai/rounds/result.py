@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ddcai import digests
 from ddcai.configuration import FederationConfig
 from ddcai.digests import RoundContext
-from ddcai.encryption.parameters import PARAMETER_SETS
+from ddcai.encryption.parameters import parameter_set
 from ddcai.models import heads, state
 from ddcai.models.state import State
 from ddcai.quantise import Quantiser, apply
@@ -48,7 +48,7 @@ class Result:
 
 def quantiser(config: FederationConfig) -> Quantiser:
     """The federation's quantiser: its range follows from parameter set and contributors."""
-    parameters = PARAMETER_SETS[config.encryption.parameter_set]
+    parameters = parameter_set(config.encryption.parameter_set)
     limit = parameters.value_limit(config.encryption.max_contributors)
     return Quantiser(config.aggregation, limit)
 
