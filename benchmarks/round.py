@@ -1,0 +1,203 @@
+"""A whole round against plain Flower FedAvg: same clients, same Grid, same training.
+
+Encryption, chain, opening, quorum and settling are on one side; `FedAvg` on float arrays is on
+the other. Both run in this process, in turn, round by round, so that a busy machine slows both:
+compare the ratio. Prints a table and writes JSON.
+
+    python benchmarks/round.py [--parameters 1000000] [--contributors 3] [--rounds 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.serverapp.strategy import FedAvg
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+from ddcai import attestation
+from ddcai.chain.node.embedded import EmbeddedChain
+from ddcai.configuration import Aggregation, FederationConfig, Task
+from ddcai.flower import EncryptedFedAvg, InProcessGrid, RoundReport, SecureMod
+from ddcai.flower.messages import from_arrays
+from ddcai.models.state import digest
+from ddcai.rounds.coordinator import Coordinator
+from ddcai.rounds.party import Party
+from ddcai.rounds.trial import set_up
+
+INPUTS, FEATURES, CLASSES, EXAMPLES, BATCH = 512, 64, 10, 4096, 64
+RESULTS = Path(__file__).parent / "results" / "round.json"
+
+
+def network(parameters: int) -> nn.Module:
+    """Two hidden layers, of about that many parameters, and a head that fits on chain."""
+    hidden = max(1, round(parameters / (INPUTS + FEATURES + 1)))
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Linear(INPUTS, hidden),
+        nn.Tanh(),
+        nn.Linear(hidden, FEATURES),
+        nn.Tanh(),
+        nn.Linear(FEATURES, CLASSES),
+    )
+
+
+def training_app(parameters: int, steps: int, mods: list[SecureMod]) -> ClientApp:
+    """An ordinary app that takes so many steps of SGD on data that it makes up."""
+    app = ClientApp(mods=list(mods))
+    for mod in mods:
+        mod.register(app)
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(EXAMPLES, INPUTS, generator=generator)
+    y = (x[:, :CLASSES]).argmax(dim=1)
+
+    @app.train()
+    def train(message: Message, context: Context) -> Message:
+        net = network(parameters)
+        net.load_state_dict(message.content["arrays"].to_torch_state_dict())
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+        for step in range(steps):
+            batch = torch.arange(step * BATCH, (step + 1) * BATCH) % EXAMPLES
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(net(x[batch]), y[batch]).backward()
+            optimizer.step()
+        metrics = MetricRecord({"num-examples": EXAMPLES})
+        content = RecordDict({"arrays": ArrayRecord(net.state_dict()), "metrics": metrics})
+        return Message(content, reply_to=message)
+
+    return app
+
+
+def steps_for(parameters: int, seconds: float) -> int:
+    """How many steps take about so many seconds here."""
+    arrays = ArrayRecord(network(parameters).state_dict())
+    content = RecordDict({"arrays": arrays, "config": ConfigRecord()})
+
+    def seconds_of(steps: int) -> float:
+        app = training_app(parameters, steps, [])
+        grid = InProcessGrid({1: (app, Context(1, 1, {}, RecordDict(), {}))})
+        started = time.perf_counter()
+        list(grid.send_and_receive([Message(content, 1, "train")]))
+        return time.perf_counter() - started
+
+    seconds_of(10)  # what torch loads at its first step is no training
+    return max(1, round(100 * seconds / (seconds_of(110) - seconds_of(10))))
+
+
+def measure(parameters: int, contributors: int, rounds: int, train_s: float) -> dict[str, object]:
+    """Runs both in turn; seconds of each round, and the ratio of the medians."""
+    steps = steps_for(parameters, train_s)
+    first = {name: value.numpy() for name, value in network(parameters).state_dict().items()}
+    names = [f"site-{number}" for number in range(contributors)]
+    config = FederationConfig(
+        name="benchmark",
+        task=Task(label="y", classes=tuple(map(str, range(CLASSES))), dataset="made:up"),
+        aggregation=Aggregation(clip_norm=100.0, value_range=0.5, max_examples=EXAMPLES),
+    )
+    plain_app = training_app(parameters, steps, [])
+    secure_app = training_app(parameters, steps, [SecureMod()])
+    plain_s: list[float] = []
+    secure_s: list[float] = []
+    reports: list[RoundReport] = []
+    with tempfile.TemporaryDirectory() as folder, EmbeddedChain() as chain:
+        trial = set_up(Path(folder), chain.url, config, names, model=first)
+        plain = InProcessGrid(
+            {n: (plain_app, Context(1, n, {}, RecordDict(), {})) for n in range(contributors)}
+        )
+        parties = [*trial.contributors.values(), trial.key_holder]
+        secure = InProcessGrid(
+            {
+                n: (secure_app, Context(1, n, dict(settings.to_mapping()), RecordDict(), {}))
+                for n, settings in enumerate(parties, start=1)
+            }
+        )
+        fedavg = FedAvg(fraction_evaluate=0.0)
+        encrypted = EncryptedFedAvg(
+            Coordinator(Party.connect(trial.coordinator)), report=reports.append
+        )
+        arrays = ArrayRecord(network(parameters).state_dict())
+        for number in range(1, rounds + 1):
+            started = time.perf_counter()
+            result = fedavg.start(plain, arrays, num_rounds=1)
+            plain_s.append(time.perf_counter() - started)
+            arrays = result.arrays
+            started = time.perf_counter()
+            result = encrypted.start(secure, num_rounds=number)
+            secure_s.append(time.perf_counter() - started)
+        # Both did the same work: their models differ by the quantisation only.
+        ours, theirs = from_arrays(result.arrays), from_arrays(arrays)
+        apart = max(float(np.abs(ours[name] - theirs[name]).max()) for name in ours)
+        moved = max(float(np.abs(theirs[name] - first[name]).max()) for name in ours)
+        assert apart < 0.1 * moved, (apart, moved)
+        assert digest(ours) == reports[-1].model_digest
+    size = sum(value.size for value in first.values())
+    steps_mean = {
+        name: statistics.median(report.seconds[name] for report in reports)
+        for name in reports[0].seconds
+    }
+    trained = statistics.median(report.metrics["train_s"] for report in reports)
+    encrypted_s = statistics.median(report.metrics["encrypt_s"] for report in reports)
+    return {
+        "parameters": size,
+        "contributors": contributors,
+        "bytes_per_parameter": reports[0].update_bytes / size,
+        "train_s_per_contributor": trained,
+        "encrypt_s_per_contributor": encrypted_s,
+        "plain_round_s": plain_s,
+        "encrypted_round_s": secure_s,
+        "encrypted_steps_s": steps_mean,
+        "ratio": statistics.median(secure_s) / statistics.median(plain_s),
+        "largest_difference": apart,
+        "largest_movement": moved,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parameters", type=int, default=1_000_000)
+    parser.add_argument("--contributors", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--train-s", type=float, default=5.0, help="local training, about")
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    found = measure(
+        arguments.parameters, arguments.contributors, arguments.rounds, arguments.train_s
+    )
+    document = {
+        "benchmark": "a whole round against plain FedAvg",
+        "command": " ".join(["python", "benchmarks/round.py", *sys.argv[1:]]),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+        "bls": attestation.BACKEND,
+        "result": found,
+    }
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(json.dumps(document, indent=1) + "\n")
+    table = Table("step", "seconds", title=f"{found['parameters']:,} parameters")
+    for name, seconds in found["encrypted_steps_s"].items():  # type: ignore[attr-defined]
+        table.add_row(name, f"{seconds:.3f}")
+    table.add_row("whole round, plain", f"{statistics.median(found['plain_round_s']):.2f}")  # type: ignore[call-overload]
+    table.add_row("whole round, encrypted", f"{statistics.median(found['encrypted_round_s']):.2f}")  # type: ignore[call-overload]
+    table.add_row("ratio", f"{found['ratio']:.3f}")
+    table.add_row("bytes a parameter", f"{found['bytes_per_parameter']:.3f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
