@@ -29,7 +29,8 @@ DdcaiError
 │   └── TransactionPending      sent, but not mined within the deadline
 ├── StoreError
 │   └── BlobMissing
-├── RoundError                  a round that cannot go on
+├── RoundError                  a round that cannot go on: it is cancelled
+├── RoundPaused                 a round that waits for somebody: it can be taken up again
 └── VerificationError           a signature or proof that does not hold
 
 Each message names the value at fault and the remedy. None carries a secret.
@@ -168,6 +169,10 @@ class BlobMissing(StoreError):
 
 class RoundError(DdcaiError):
     """A round that cannot go on."""
+
+
+class RoundPaused(DdcaiError):
+    """A round that stands as it is on chain, and can be taken up again before its deadline."""
 
 
 class VerificationError(DdcaiError):

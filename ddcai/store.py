@@ -45,8 +45,12 @@ class Store:
         except Exception as error:
             raise StoreError(f"cannot write {digest.hex()} to {self.url}: {error}") from error
 
-    def get(self, digest: bytes) -> bytes:
+    def get(self, digest: bytes, first_bytes: int | None = None) -> bytes:
         """The bytes stored under a digest; the caller verifies them.
+
+        Args:
+            digest: 32 bytes.
+            first_bytes: read only so many, if given; these cannot be verified.
 
         Raises:
             BlobMissing: if there are none.
@@ -59,7 +63,7 @@ class Store:
                 raise StoreError(
                     f"{digest.hex()} has {size} bytes: at most {self._max_blob_bytes} are read"
                 )
-            blob: Any = self._files.cat_file(path)
+            blob: Any = self._files.cat_file(path, start=0, end=first_bytes)
         except FileNotFoundError as error:
             raise BlobMissing(f"the blob store {self.url} does not hold {digest.hex()}") from error
         except StoreError:

@@ -14,6 +14,7 @@ from web3 import Web3
 
 from ddcai.chain import artifact
 from ddcai.chain.contract import Contract
+from ddcai.chain.events import events
 from ddcai.chain.node.connection import request
 from ddcai.chain.records import (
     Member,
@@ -233,6 +234,18 @@ class Federation:
             return None
         digest = bytes(self._contract.call("updateDigest", number, member.index))
         return None if digest == ZERO_DIGEST else digest
+
+    def submission_order(self, number: int) -> list[str]:
+        """The accounts that committed an update in a round, first come first.
+
+        From the events, as the contract's storage does not hold the order.
+        """
+        found = events(self._w3, self.address, self.from_block)
+        return [
+            event.args["contributor"]
+            for event in found
+            if event.name == "UpdateSubmitted" and event.args["round"] == number
+        ]
 
     def update_state(self, number: int, index: int) -> UpdateState:
         """Where the update of a member stands."""

@@ -33,6 +33,7 @@ from ddcai import digests
 from ddcai.digests import DIGEST_BYTES, RoundContext
 from ddcai.encryption import wire
 from ddcai.encryption.journal import Journal
+from ddcai.encryption.parameters import ParameterSet
 from ddcai.encryption.scheme import Opener
 from ddcai.encryption.summation import SumAccumulator
 from ddcai.errors import (
@@ -231,6 +232,37 @@ class KeyHolder:
                 f"the chain names {digest.hex()}: fetch it again from another copy"
             )
         return blob
+
+
+def update_marks(blob: bytes, parameters: ParameterSet) -> list[bytes]:
+    """The marks by which copies of ciphertexts are known, one a ciphertext of a blob.
+
+    A coordinator that drops an update of which a mark was seen before is not refused for it.
+
+    Raises:
+        MalformedError: header or length are wrong.
+    """
+    ciphertexts = wire.open_blob(blob, parameters)
+    return [_mark(ciphertexts, block) for block in range(len(ciphertexts))]
+
+
+def first_mark(start: bytes, parameters: ParameterSet) -> bytes:
+    """The first of `update_marks`, from the first `mark_bytes` of a blob of that set.
+
+    It is what a key holder remembers of a round that it opened.
+
+    Raises:
+        MalformedError: they are the start of something else.
+    """
+    set_number, _, body = wire.read_header(start, wire.CIPHERTEXTS)
+    wire.known_set(set_number, parameters)
+    packed = body[: parameters.bytes_per_ciphertext]
+    return blake2b(packed[len(packed) // 2 :], digest_size=DIGEST_BYTES).digest()
+
+
+def mark_bytes(parameters: ParameterSet) -> int:
+    """How much of a blob `first_mark` needs."""
+    return wire.HEADER_BYTES + parameters.bytes_per_ciphertext
 
 
 def _mark(ciphertexts: wire.Ciphertexts, block: int) -> bytes:
