@@ -3,7 +3,7 @@
     python benchmarks/encryption.py [--json FILE] [--sizes 10000 100000 1000000]
 
 Prints a table; ``--json`` also writes the numbers with machine, date and versions. Each time
-is the best of three. Beside our wire form stands TenSEAL's own serialisation of the same
+is the best of seven. Beside our wire form stands TenSEAL's own serialisation of the same
 ciphertexts. Before anything is timed, the opened sum is compared with the plain one.
 """
 
@@ -31,13 +31,13 @@ from ddcai.encryption.parameters import PARAMETER_SETS, ParameterSet
 from ddcai.encryption.words import pack_words
 from ddcai.quantise import Quantiser
 
-REPEATS = 3
+REPEATS = 7
 STEPS = ("encode", "encrypt", "pack", "parse", "add", "open")
 BASELINE = ("tenseal encrypt", "tenseal serialise", "tenseal load", "tenseal add")
 
 
 def best_s(step: Callable[[], Any]) -> float:
-    """Seconds of the fastest of three calls."""
+    """Seconds of the fastest of seven calls."""
     times = []
     for _ in range(REPEATS):
         started = time.perf_counter()

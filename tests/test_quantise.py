@@ -97,6 +97,20 @@ def test_whole_steps_are_never_changed():
         assert (quantiser.encode(steps / 4096, 1000).values[COUNT_DIGITS:] == steps).all()
 
 
+class Lowest:
+    """The smallest draw, which an ordinary generator gives once in 2**32."""
+
+    def integers(self, low: int, high: int, size: int, dtype: type) -> np.ndarray:
+        return np.full(size, low, dtype=dtype)
+
+
+def test_whole_steps_are_not_changed_by_the_smallest_draw():
+    quantiser = Quantiser(aggregation(value_range=1.0), 4096)
+    steps = np.arange(-4096, 4097)
+    values = quantiser.encode(steps / 4096, 1000, Lowest()).values[COUNT_DIGITS:]
+    assert (values == steps).all()
+
+
 def test_rounding_is_unbiased():
     quantiser = Quantiser(aggregation(value_range=1.0), 1000)
     for fraction in (0.1, 0.5, 0.75, -0.25):

@@ -302,8 +302,8 @@ def test_a_copied_ciphertext_with_its_message_changed(world: World):
 
 def test_one_contributor_twice(world: World):
     sealed = world.round()
-    again = world.put(sealed.updates[0][0].upper().replace("0X", "0x"), world.encrypt(5))
-    world.refused(world.seal([*sealed.updates, again]), DuplicateUpdate, "contributor twice")
+    twice = [world.put("0x" + spelt * 20, world.encrypt(5)) for spelt in ("ab", "AB")]
+    world.refused(world.seal([*sealed.updates, *twice]), DuplicateUpdate, "contributor twice")
 
 
 def test_a_ciphertext_of_an_earlier_round(world: World):
