@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -9,6 +10,9 @@ import sys
 
 import pytest
 from py_ecc.bls import G2ProofOfPossession as reference
+from py_ecc.bls.g2_primitives import subgroup_check
+from py_ecc.bls.point_compression import modular_squareroot_in_FQ2
+from py_ecc.optimized_bls12_381 import FQ, FQ2, b, b2, field_modulus
 
 from ddcai import attestation
 from ddcai.attestation import BlsSecretKey
@@ -115,6 +119,43 @@ def test_points_off_the_curve_are_refused() -> None:
     for signatures in ([], [b"\0" * 96], [SIGNATURES[0][:95]]):
         with pytest.raises(MalformedError):
             attestation.aggregate(signatures)
+
+
+def _square_root(value: FQ) -> FQ | None:
+    root = value ** ((field_modulus + 1) // 4)
+    return root if root * root == value else None
+
+
+def _outside_g1() -> bytes:
+    """A point of G1's curve outside the group of prime order, in EIP-2537 form."""
+    for number in itertools.count(2):
+        x = FQ(number)
+        y = _square_root(x**3 + b)
+        if y is not None and not subgroup_check((x, y, FQ(1))):
+            return b"".join(int(part).to_bytes(64, "big") for part in (x, y))
+    raise AssertionError
+
+
+def _outside_g2() -> bytes:
+    """The same of G2's curve."""
+    for number in itertools.count(2):
+        x = FQ2([number, 1])
+        y = modular_squareroot_in_FQ2(x**3 + b2)
+        if y is not None and not subgroup_check((x, y, FQ2.one())):
+            return b"".join(int(part).to_bytes(64, "big") for part in (*x.coeffs, *y.coeffs))
+    raise AssertionError
+
+
+@pytest.mark.parametrize("backend", ["default", "py_ecc"])
+def test_points_outside_the_group_are_refused(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if backend == "py_ecc":
+        monkeypatch.setattr(attestation, "_fast", None)
+    with pytest.raises(MalformedError):
+        attestation.pubkey_from_eip2537(_outside_g1())
+    with pytest.raises(MalformedError):
+        attestation.signature_from_eip2537(_outside_g2())
 
 
 def test_key_file_keeps_the_key_and_hides_it(tmp_path) -> None:
