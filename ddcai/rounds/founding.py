@@ -21,7 +21,6 @@ from ddcai.models import state
 from ddcai.models.encoder import initial_state
 from ddcai.models.heads import head_of
 from ddcai.models.state import State
-from ddcai.quantise import COUNT_DIGITS
 from ddcai.rounds.party import Party
 from ddcai.rounds.result import Result, result_of
 from ddcai.store import Store
@@ -65,7 +64,7 @@ class Founding:
                 f"encryption.parameter_set is {parameter_set}: make a key for that set"
             )
         first = result_of(config, initial_state(config) if model is None else model)
-        size = state.count(first.model) + COUNT_DIGITS
+        size = state.count(first.model)
         planned = plan(size, config.encryption.max_contributors, parameter_set)
         return cls(config=config, public_key=public_key, first=first, plan=planned)
 
