@@ -8,23 +8,35 @@ the same bytes: two different updates for one round are never encrypted.
 
 from __future__ import annotations
 
+import logging
+import os
+import secrets
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ddcai import digests
+from ddcai import attestation, digests
 from ddcai.attestation import BlsSecretKey
 from ddcai.chain.records import RoundRecord, RoundState
 from ddcai.chain.transactions import Receipt
 from ddcai.encryption.opening import opened_from_blob
-from ddcai.errors import AttestationRefused, DataError, PolicyError, VerificationError
+from ddcai.errors import (
+    AttestationRefused,
+    DataError,
+    NotSealed,
+    PolicyError,
+    StoreError,
+    VerificationError,
+)
 from ddcai.keyfile import write_atomically
 from ddcai.models import state
 from ddcai.models.state import State
 from ddcai.rounds.party import Party
 from ddcai.rounds.result import next_model, quantiser
+
+log = logging.getLogger("ddcai.node")
 
 # What submitting costs at most, beside the deposit: measured 60k to 110k gas.
 SUBMIT_GAS = 150_000
@@ -64,8 +76,9 @@ class Contributor:
         """Refuses to train unless the chain says what the coordinator says.
 
         Raises:
-            PolicyError: the round is not open, has another base model, this account is no
-                active member, or its attestation key is not the registered one.
+            PolicyError: the round is not open, takes no more updates, has another base model,
+                this account is no active member, or its attestation key is not the
+                registered one.
             InsufficientBalance: the account cannot pay deposit and gas.
         """
         federation, address = self.party.federation, self.party.address
@@ -82,10 +95,31 @@ class Contributor:
         member = federation.member(address)
         if member is None or not member.active:
             raise PolicyError(f"{address} is no member: run `ddcai federation join` first")
-        if federation.update_digest(round_, address) is None:
+        registered = federation.pubkey(member.index)
+        if registered != attestation.pubkey_to_eip2537(self._key.pubkey):
+            raise PolicyError(
+                f"{address} joined with another attestation key than {self._key.pubkey.hex()}: "
+                "give the BLS key file that it joined with"
+            )
+        if address not in {item.address for item in record.submissions}:
+            self._check_room(record)
             assert federation.sender is not None
             federation.sender.require(federation.rules().deposit_wei, SUBMIT_GAS)
         return record
+
+    def _check_room(self, record: RoundRecord) -> None:
+        most = self.party.config.encryption.max_contributors
+        if len(record.submissions) >= most:
+            raise PolicyError(
+                f"round {record.number} has {len(record.submissions)} updates, and "
+                f"encryption.max_contributors is {most}: one more could not be added"
+            )
+        now = self.party.federation.block_time()
+        if now > record.submit_deadline:
+            raise PolicyError(
+                f"round {record.number} took updates until {record.submit_deadline}, the chain's "
+                f"time is {now}: wait for the next round"
+            )
 
     def known_update(self, record: RoundRecord) -> Update | None:
         """The update already made for a round, if there is one: never make a second."""
@@ -118,7 +152,9 @@ class Contributor:
         delta = state.flatten(trained).astype(np.float64) - state.flatten(base)
         encoded = quantiser(self.party.config).encode(delta, num_examples)
         blob = self.party.public_key.encrypt(encoded.values)
-        write_atomically(self._update_path(record), blob)
+        kept = _write_once(self._update_path(record), blob)
+        if kept != blob:  # another process of this node was first: one update a round
+            return Update(blob=kept, digest=self._digest(record, kept))
         return Update(
             blob=blob,
             digest=self._digest(record, blob),
@@ -127,7 +163,11 @@ class Contributor:
         )
 
     def submit(self, record: RoundRecord, update: Update) -> Receipt | None:
-        """Stores the ciphertext and commits its digest with the deposit; once a round.
+        """Commits the digest with the deposit, once a round, then publishes the ciphertext.
+
+        In this order: who could read a ciphertext before its digest is on chain could commit
+        a copy of it first. The store's refusal is no error here, since the coordinator gets
+        the ciphertext too and stores it.
 
         Returns None where the chain holds this digest already.
 
@@ -141,10 +181,14 @@ class Contributor:
                 f"{address} has already submitted {committed.hex()} in round {record.number}: "
                 "two clients must not share one account"
             )
-        self.party.store.put(update.digest, update.blob)
-        if committed is not None:
-            return None
-        return federation.submit_update(record.number, update.digest)
+        receipt = None
+        if committed is None:
+            receipt = federation.submit_update(record.number, update.digest)
+        try:
+            self.party.store.put(update.digest, update.blob)
+        except StoreError as error:
+            log.warning("round %d: the update goes by message only: %s", record.number, error)
+        return receipt
 
     def attest(self, round_: int, opened: bytes, opening_signature: bytes) -> bytes:
         """Recomputes the round's result and signs it.
@@ -158,13 +202,15 @@ class Contributor:
             A 96-byte BLS signature under the result's message.
 
         Raises:
-            AttestationRefused: the round is not sealed, this contributor's update is not on
-                its list, the key holder did not sign the opened sum, or another result of
-                this round was signed before.
+            NotSealed: the chain does not say, or not yet, that the round is sealed.
+            AttestationRefused: this contributor's update is not on the sealed list, the key
+                holder did not sign the opened sum, or another result of this round was
+                signed before.
+            RoundError, MalformedError: the opened sum can be no sum of the listed updates.
         """
         record = self.party.federation.round(round_)
         if record.state is not RoundState.SEALED:
-            raise AttestationRefused(f"round {round_} is {record.state.name}, not sealed")
+            raise NotSealed(f"round {round_} is {record.state.name}, not sealed: not signed")
         own = self.known_update(record)
         listed = {item.address: item.digest for item in record.sealed}
         if own is None or listed.get(self.party.address) != own.digest:
@@ -186,11 +232,17 @@ class Contributor:
     def settle(self, rounds: range | None = None) -> list[Receipt]:
         """Takes back what is this contributor's: deposits, and shares of forfeited ones.
 
+        Forgets the updates of rounds that have ended; nobody can ask for them again.
+
         Args:
             rounds: which rounds to look at; all by default.
         """
         federation, address = self.party.federation, self.party.address
-        looked_at = rounds or range(1, federation.last_round() + 1)
+        looked_at = range(1, federation.last_round() + 1) if rounds is None else rounds
+        for number in looked_at:
+            path = self.folder / f"round-{number}.update"
+            if path.exists() and federation.round(number).settled:
+                path.unlink(missing_ok=True)
         owed = {number: federation.claimable(number, address) for number in looked_at}
         receipts = []
         refunds = [number for number, (refund_wei, _) in owed.items() if refund_wei]
@@ -208,14 +260,29 @@ class Contributor:
         return self.folder / f"round-{record.number}.update"
 
     def _remember_message(self, record: RoundRecord, message: bytes) -> None:
-        path = self.folder / f"round-{record.number}.attested"
-        if path.exists():
-            if path.read_bytes() != message:
-                raise AttestationRefused(
-                    f"another result of round {record.number} was signed before: not signed"
-                )
-            return
-        write_atomically(path, message)
+        if _write_once(self.folder / f"round-{record.number}.attested", message) != message:
+            raise AttestationRefused(
+                f"another result of round {record.number} was signed before: not signed"
+            )
+
+
+def _write_once(path: Path, data: bytes) -> bytes:
+    """What the file holds: ``data``, on disk on return, or what another process wrote first."""
+    written = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        write_atomically(written, data)
+        try:
+            os.link(written, path)
+        except FileExistsError:
+            return path.read_bytes()
+    finally:
+        written.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return data
 
 
 def _check_like(trained: State, base: State) -> None:

@@ -6,89 +6,27 @@ chain and in the store: a coordinator on another machine can take over.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-
-from eth_utils.crypto import keccak
 
 from ddcai import attestation, digests
 from ddcai.chain.records import RoundRecord, RoundState, Submission
 from ddcai.chain.transactions import Receipt
-from ddcai.encryption.opening import opened_from_blob
-from ddcai.encryption.parameters import PARAMETER_SETS
-from ddcai.encryption.summation import SumAccumulator
+from ddcai.encryption.opening import first_mark, mark_bytes, opened_from_blob
+from ddcai.encryption.parameters import parameter_set
 from ddcai.errors import (
     BlobMissing,
     ConfigurationError,
+    ContractReverted,
     MalformedError,
     RoundError,
-    UpdateMismatch,
 )
 from ddcai.models import state
 from ddcai.models.state import State
-from ddcai.quantise import COUNT_DIGITS
+from ddcai.rounds.collection import Collection
 from ddcai.rounds.keyholder import Opening
 from ddcai.rounds.party import Party
 from ddcai.rounds.result import Result, next_model
-
-
-class Collection:
-    """The updates of one open round, added as they come: memory for one sum, not for all.
-
-    Args:
-        party: chain and store.
-        record: the open round.
-        num_parameters: how many coordinates every update must have.
-    """
-
-    def __init__(self, party: Party, record: RoundRecord, num_parameters: int) -> None:
-        self._party, self._record = party, record
-        parameters = PARAMETER_SETS[party.config.encryption.parameter_set]
-        self._sum = SumAccumulator(parameters, num_parameters + COUNT_DIGITS)
-        self._accepted: dict[str, bytes] = {}
-        self._contents: set[bytes] = set()
-
-    @property
-    def accepted(self) -> tuple[str, ...]:
-        """Addresses whose updates are in the sum."""
-        return tuple(self._accepted)
-
-    def add(self, address: str, blob: bytes) -> None:
-        """Takes one update into the sum, or says why not.
-
-        Raises:
-            UpdateMismatch: it is not the update that this account committed on chain, or a
-                copy of another contributor's.
-            MalformedError: it is no ciphertext of this federation's parameter set and size.
-        """
-        if address in self._accepted:
-            return
-        committed = self._party.federation.update_digest(self._record.number, address)
-        digest = digests.update_digest(self._party.context(self._record.number), address, blob)
-        if committed != digest:
-            held = committed.hex() if committed else "nothing"
-            raise UpdateMismatch(
-                f"{address} delivered an update of digest {digest.hex()}, "
-                f"but committed {held} in round {self._record.number}"
-            )
-        content = keccak(blob)
-        if content in self._contents:
-            raise UpdateMismatch(f"{address} delivered a copy of another contributor's update")
-        self._sum.add(blob)
-        self._accepted[address] = digest
-        self._contents.add(content)
-
-    def add_from_store(self) -> None:
-        """Takes in what was committed and stored but not delivered by message."""
-        for item in self._party.federation.round(self._record.number).submissions:
-            if item.address not in self._accepted and self._party.store.has(item.digest):
-                try:
-                    self.add(item.address, self._party.store.get(item.digest))
-                except (UpdateMismatch, MalformedError, BlobMissing):
-                    continue  # left off the list: its deposit is forfeited
-
-    def sum_blob(self) -> bytes:
-        """The encrypted sum in wire form."""
-        return self._sum.to_blob()
 
 
 class Coordinator:
@@ -102,6 +40,14 @@ class Coordinator:
                 "give the coordinator's keystore"
             )
         self.party = party
+        self._spent: dict[int, frozenset[bytes]] = {}
+
+    def now(self) -> int:
+        """The chain's time in unix seconds: its last block's, or the clock's if that is later.
+
+        A block's time stands still while nobody sends anything; a trial chain's may be ahead.
+        """
+        return max(int(time.time()), self.party.federation.block_time())
 
     def current_model(self) -> State:
         """The model of the last finalised round, or the first one."""
@@ -120,7 +66,24 @@ class Coordinator:
 
     def collect(self, record: RoundRecord, base: State) -> Collection:
         """An empty sum for an open round."""
-        return Collection(self.party, record, state.flatten(base).size)
+        spent = [self._spent_in(number) for number in range(1, record.number)]
+        return Collection(
+            self.party, record, state.flatten(base).size, frozenset[bytes]().union(*spent)
+        )
+
+    def _spent_in(self, number: int) -> frozenset[bytes]:
+        """Marks of the ciphertexts that a round had: read once, the beginnings alone."""
+        if number not in self._spent:
+            parameters = parameter_set(self.party.config.encryption.parameter_set)
+            marks = set()
+            for item in self.party.federation.round(number).sealed:
+                try:
+                    start = self.party.store.get(item.digest, mark_bytes(parameters))
+                    marks.add(first_mark(start, parameters))
+                except (BlobMissing, MalformedError):
+                    continue  # a store may forget; then the key holder alone can tell
+            self._spent[number] = frozenset(marks)
+        return self._spent[number]
 
     def seal(self, record: RoundRecord, collection: Collection) -> RoundRecord:
         """Stores the sum and fixes the list on chain.
@@ -141,6 +104,7 @@ class Coordinator:
         submissions = self.party.federation.round(record.number).submissions
         indices = [item.index for item in submissions if item.address in accepted]
         self.party.federation.seal_round(record.number, digest, indices)
+        self._spent[record.number] = collection.marks
         return self.party.federation.round(record.number)
 
     def everybody_delivered(self, record: RoundRecord, collection: Collection) -> bool:
@@ -155,6 +119,7 @@ class Coordinator:
 
         Raises:
             VerificationError: the opened sum is not signed by the key holder.
+            MalformedError, RoundError, ConfigurationError: there is no model in it.
         """
         digest = digests.opened_digest(self.party.context(record.number), opening.blob)
         self.party.check_opening(record, digest, opening.signature)
@@ -180,6 +145,11 @@ class Coordinator:
         pubkey = attestation.pubkey_from_eip2537(self.party.federation.pubkey(signer.index))
         attestation.verify(pubkey, message, signature)
 
+    def signatures_needed(self, record: RoundRecord) -> int:
+        """How many of the sealed contributors must sign."""
+        rules = self.party.federation.rules()
+        return -(-len(record.sealed) * rules.quorum_numerator // rules.quorum_denominator)
+
     def finalize(
         self,
         record: RoundRecord,
@@ -194,9 +164,11 @@ class Coordinator:
             opening: the opened sum.
             result: what `result` computed from it.
             signatures: checked BLS signatures (96 bytes) by member index.
+
+        Raises:
+            RoundError: they are fewer than the quorum.
         """
-        rules = self.party.federation.rules()
-        needed = -(-len(record.sealed) * rules.quorum_numerator // rules.quorum_denominator)
+        needed = self.signatures_needed(record)
         if len(signatures) < needed:
             raise RoundError(
                 f"{len(signatures)} of {len(record.sealed)} contributors attested round "
@@ -214,6 +186,15 @@ class Coordinator:
             signature=attestation.signature_to_eip2537(total),
         )
 
-    def cancel(self, record: RoundRecord) -> Receipt:
-        """Ends a round without a result: every deposit can be withdrawn."""
-        return self.party.federation.cancel_round(record.number)
+    def cancel(self, record: RoundRecord) -> Receipt | None:
+        """Ends a round without a result: every deposit can be withdrawn.
+
+        Returns None where it has ended already.
+        """
+        federation = self.party.federation
+        try:
+            return federation.cancel_round(record.number)
+        except ContractReverted:
+            if federation.round(record.number).settled:  # somebody else was first
+                return None
+            raise

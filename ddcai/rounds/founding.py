@@ -126,7 +126,8 @@ def join(party: Party, key: BlsSecretKey) -> Receipt:
     """Registers a party's account with its attestation key and proof of possession.
 
     Raises:
-        PolicyError: it is a member already, or was not invited to a closed federation.
+        PolicyError: it is a member already, was not invited to a closed federation, or the
+            federation has as many members as its encryption can add.
         InsufficientBalance: it cannot pay gas and stake.
     """
     federation, address = party.federation, party.address
@@ -137,6 +138,12 @@ def join(party: Party, key: BlsSecretKey) -> Receipt:
         raise PolicyError(
             f"{address} was not invited: ask the sponsor {federation.sponsor()} to run "
             "`ddcai federation invite`"
+        )
+    most = party.config.encryption.max_contributors
+    if sum(member.active for member in federation.members()) >= most:
+        raise PolicyError(
+            f"the federation has {most} members, and encryption.max_contributors allows no more: "
+            "a larger one needs a configuration of its own"
         )
     return federation.register(
         attestation.pubkey_to_eip2537(key.pubkey),

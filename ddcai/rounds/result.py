@@ -15,6 +15,7 @@ from ddcai import digests
 from ddcai.configuration import FederationConfig
 from ddcai.digests import RoundContext
 from ddcai.encryption.parameters import parameter_set
+from ddcai.errors import RoundError
 from ddcai.models import heads, state
 from ddcai.models.state import State
 from ddcai.quantise import Quantiser, apply
@@ -63,8 +64,27 @@ def next_model(
         base: the model that the round started from.
         total: int64[counts + parameters], the opened sum.
         contributors: how many updates are in it.
+
+    Raises:
+        RoundError: it can be no sum of so many updates: another size, an impossible count, a
+            coordinate that so many honest updates cannot reach, or more contributors than
+            planned, so that lanes may have run over.
+        ConfigurationError: the new head does not fit its integers.
     """
-    mean = quantiser(config).decode(total, contributors)
+    most = config.encryption.max_contributors
+    if contributors > most:
+        raise RoundError(
+            f"a sum of {contributors} updates, but encryption.max_contributors is {most}: lanes "
+            "may have run over; cancel the round"
+        )
+    scale = quantiser(config)
+    largest = int(np.abs(total).max(initial=0))
+    if largest > contributors * scale.value_limit:
+        raise RoundError(
+            f"the opened sum reaches {largest}, but {contributors} updates within "
+            f"+-{scale.value_limit} cannot: a contributor sent a forged one, cancel the round"
+        )
+    mean = scale.decode(total, contributors)
     new = state.unflatten(apply(state.flatten(base), mean), base)
     return result_of(config, new)
 
