@@ -78,7 +78,8 @@ contract BlsQuorum is IQuorum, Ownable {
             while (word != 0) {
                 uint256 index = 256 * i + Bits.lowest(word);
                 if (index >= keyCount) return (false, "");
-                Bls12381.addG1(sum, _keys[index]);
+                bytes32[3] storage key = _keys[index];
+                Bls12381.addG1(sum, key[0], key[1], key[2]);
                 word &= word - 1; // clears the lowest set bit
             }
         }

@@ -41,6 +41,11 @@ contract PerceptronHead is IHead, Ownable {
     /// @dev That offset, a 32-bit lane.
     uint256 private constant OFFSET_16 =
         0x0000800000008000000080000000800000008000000080000000800000008000;
+    /// @dev The lower half of each 128-bit, and of each 64-bit unit.
+    uint256 private constant UNITS_64 =
+        0x0000000000000000ffffffffffffffff0000000000000000ffffffffffffffff;
+    uint256 private constant UNITS_32 =
+        0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff;
     /// @dev The sign bit of each int8 in 16 bytes.
     uint256 private constant SIGNS_8 = 0x80808080808080808080808080808080;
     /// @dev The offset of int8, a 32-bit lane.
@@ -101,14 +106,12 @@ contract PerceptronHead is IHead, Ownable {
         uint256[] memory spread = _spread(features);
         scores = new int256[](classes);
         uint256 weightWords = spread.length / 2;
-        uint256 slot = 0;
+        uint256 firstBias = scores.length * weightWords;
+        uint256 biases = 0;
         for (uint256 c = 0; c < scores.length; ++c) {
-            scores[c] = _dot(spread, slot);
-            slot += weightWords;
-        }
-        for (uint256 c = 0; c < scores.length; ++c) {
-            uint256 lane = _words[slot + c / BIASES_PER_WORD] >> (32 * (c % BIASES_PER_WORD));
-            scores[c] += int32(uint32(lane));
+            if (c % BIASES_PER_WORD == 0) biases = _words[firstBias + c / BIASES_PER_WORD];
+            scores[c] = _dot(spread, c * weightWords) + int32(uint32(biases));
+            biases >>= 32;
             if (scores[c] > scores[class]) class = c;
         }
     }
@@ -116,22 +119,22 @@ contract PerceptronHead is IHead, Ownable {
     /// @dev Two words a sixteen features, for the even and the odd ones of them: feature 2i (or
     /// 2i + 1) as coefficient 7 - i of a polynomial in 2^32, signed.
     function _spread(bytes calldata features) private pure returns (uint256[] memory spread) {
-        uint256 count = Math.ceilDiv(features.length, WEIGHTS_PER_WORD);
-        spread = new uint256[](2 * count);
-        for (uint256 i = 0; i < count; ++i) {
-            // Sixteen bytes, the first one highest; zeros after the last feature.
-            uint256 end = Math.min(WEIGHTS_PER_WORD * (i + 1), features.length);
-            uint256 lanes = uint128(bytes16(features[WEIGHTS_PER_WORD * i:end])) ^ SIGNS_8;
-            // Eight units of two bytes to the lower halves of eight lanes, in the same order.
-            lanes = (lanes | (lanes << 64))
-                & 0x0000000000000000ffffffffffffffff0000000000000000ffffffffffffffff;
-            lanes = (lanes | (lanes << 32))
-                & 0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff;
-            lanes = (lanes | (lanes << 16)) & LANES_16;
-            // Signed coefficients are meant to borrow from the next lane, modulo 2^256.
-            unchecked {
-                spread[2 * i] = ((lanes >> 8) & LANES_8) - OFFSET_8;
-                spread[2 * i + 1] = (lanes & LANES_8) - OFFSET_8;
+        spread = new uint256[](2 * Math.ceilDiv(features.length, WEIGHTS_PER_WORD));
+        assembly ("memory-safe") {
+            let to := add(spread, 32)
+            let end := add(features.offset, features.length)
+            for { let from := features.offset } lt(from, end) { from := add(from, 16) } {
+                // Sixteen bytes, the first one highest. Bytes after the last feature, whatever
+                // they are, meet weights that `write` made sure are zero.
+                let lanes := shr(128, calldataload(from))
+                // Eight units of two bytes to the lower halves of eight lanes, in the same order.
+                lanes := xor(lanes, SIGNS_8)
+                lanes := and(or(lanes, shl(64, lanes)), UNITS_64)
+                lanes := and(or(lanes, shl(32, lanes)), UNITS_32)
+                lanes := and(or(lanes, shl(16, lanes)), LANES_16)
+                mstore(to, sub(and(shr(8, lanes), LANES_8), OFFSET_8))
+                mstore(add(to, 32), sub(and(lanes, LANES_8), OFFSET_8))
+                to := add(to, 64)
             }
         }
     }

@@ -113,6 +113,25 @@ contract PerceptronHeadTest is Test {
         _check(head, words, _features(head.dimensions(), seed, 0));
     }
 
+    /// forge-config: default.fuzz.runs = 64
+    function testFuzz_predict_ignores_bytes_after_the_features(
+        uint256 dimensions,
+        uint256 classes,
+        uint256 seed
+    ) public {
+        (PerceptronHead head, uint256[] memory words) = _random(dimensions, classes, seed);
+        head.write(words);
+        bytes memory features = _features(head.dimensions(), seed, 3);
+        (uint256 class, int256[] memory scores) = head.predict(features);
+        // The same features, with garbage up to and after the end of the last word.
+        bytes memory garbage = _features(64, ~seed, 3);
+        (bool ok, bytes memory answer) = address(head).staticcall(
+            abi.encodePacked(IHead.predict.selector, uint256(32), features.length, features, garbage)
+        );
+        vm.assertTrue(ok);
+        vm.assertEq(answer, abi.encode(class, scores));
+    }
+
     function test_predict_at_every_corner_of_the_largest_head() public {
         PerceptronHead head = new PerceptronHead(4080, 2);
         uint256[] memory words = new uint256[](511);

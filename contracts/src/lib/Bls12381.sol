@@ -59,21 +59,20 @@ library Bls12381 {
     }
 
     /// @dev sum += key in G1. `sum` has room for two points, the sum first; the second half is
-    /// scratch space, so that a long list of keys needs no more memory than a short one. `key` is
-    /// a point as three words: x (48 bytes), then y (48 bytes). Reverts on bad points.
-    function addG1(bytes memory sum, bytes32[3] memory key) internal view {
+    /// scratch space, so that a long list of keys needs no more memory than a short one. The key
+    /// comes as three words: x (48 bytes), then y (48 bytes). Reverts on bad points.
+    function addG1(bytes memory sum, bytes32 first, bytes32 middle, bytes32 last) internal view {
         require(sum.length == 2 * G1_BYTES);
         bool ok;
         address precompile = G1ADD;
         uint256 gasCap = G1ADD_GAS_CAP;
         assembly ("memory-safe") {
             let at := add(sum, 32)
-            let middle := mload(add(key, 0x20))
             mstore(add(at, 0x80), 0) // x: 16 zero bytes, then 48
-            mstore(add(at, 0x90), mload(key))
+            mstore(add(at, 0x90), first)
             mstore(add(at, 0xb0), middle) // its second half is overwritten by y's zeros
             mstore(add(at, 0xc0), shr(128, shl(128, middle))) // y: 16 zero bytes, then 48
-            mstore(add(at, 0xe0), mload(add(key, 0x40)))
+            mstore(add(at, 0xe0), last)
             ok := staticcall(gasCap, precompile, at, 0x100, at, 0x80)
             ok := and(ok, eq(returndatasize(), 0x80))
         }
