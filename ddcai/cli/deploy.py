@@ -104,6 +104,7 @@ def deploy(
     from ddcai.store import Store
 
     document = FederationConfig.from_toml(config)
+    _plan_network(document)
     founding = Founding.prepare(
         document,
         PublicKey.load(public_key),
@@ -163,6 +164,18 @@ def deploy(
         "gas_used": deployed.gas_used,
     }
     emit_one(where | planned, format_)
+
+
+def _plan_network(config: FederationConfig) -> None:
+    """Plans the built-in network from its widths alone: too large a one cannot even be built."""
+    from itertools import pairwise
+
+    from ddcai.encryption.planner import plan
+
+    if config.model.entry_point is None and config.task.width:
+        widths = [config.task.width, *config.model.hidden, len(config.task.classes)]
+        count = sum((inputs + 1) * outputs for inputs, outputs in pairwise(widths))
+        plan(count, config.encryption.max_contributors, config.encryption.parameter_set)
 
 
 def _checked_model(config: FederationConfig, path: Path) -> State:
