@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from eth_utils.crypto import keccak
-
 from ddcai import digests
 from ddcai.audit import claims
 from ddcai.audit.claims import Claim, compare, judged, skipped
 from ddcai.audit.history import History, RoundHistory, Sealing
+from ddcai.encryption.opening import update_marks
 from ddcai.encryption.summation import SumAccumulator
 from ddcai.encryption.wire import open_blob
 from ddcai.errors import DdcaiError, RoundError
@@ -34,8 +33,7 @@ class Addition:
             self._absent.append(update)
             return
         try:
-            ciphertexts = open_blob(blob)
-            marks = {_mark(ciphertexts.packed(block)) for block in range(len(ciphertexts))}
+            marks = update_marks(blob, open_blob(blob).parameters)
             owners = {self._seen.setdefault(mark, update) for mark in marks} - {update}
             self._faults += [f"{update}: a copy of that of {owner}" for owner in sorted(owners)]
             self._accumulator.add(blob)
@@ -65,8 +63,3 @@ class Addition:
             return judge(False, expected, str(error))
         found = digests.sum_digest(history.context(round_.number), blob)
         return compare(claims.SUM, expected, "0x" + found.hex(), round_=round_.number)
-
-
-def _mark(packed: memoryview) -> bytes:
-    """Digest of a ciphertext's second half, c1: fresh at every encryption (`KeyHolder`)."""
-    return keccak(bytes(packed[len(packed) // 2 :]))
