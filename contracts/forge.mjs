@@ -1,6 +1,6 @@
-// Runs the forge binary that npm installed for this platform, whether or not npm was allowed to
-// run install scripts (the package's own launcher works either way; this one also finds the
-// binary when node_modules/.bin was not linked). Works offline and in this folder.
+// Runs the forge binary that npm installed for this platform. package.json names the platform
+// packages themselves, as optional ones, and not @foundry-rs/forge: that one needs an install
+// script, and names packages that the registry did not have, which `npm ci` refuses.
 import { createRequire } from 'node:module'
 import { spawnSync } from 'node:child_process'
 import { dirname, join } from 'node:path'
@@ -17,7 +17,8 @@ try {
   path = require.resolve(`@foundry-rs/forge-${platform}-${machine}/bin/${binary}`)
 } catch {
   process.stderr.write(
-    `no forge for ${process.platform}-${process.arch} in ${join(here, 'node_modules')}: run npm ci\n`,
+    `no forge for ${process.platform}-${process.arch} in ${join(here, 'node_modules')}: run npm ci` +
+      ' on Linux x64, macOS arm64 or Windows x64, or run your own forge 1.7.1 in this folder\n',
   )
   process.exit(2)
 }
