@@ -32,7 +32,10 @@ from ddcai.digests import RoundContext, head_digest, result_message
 MEMBERS = 6
 MESSAGE = keccak(b"ddcai test vector")
 RFC_DST = b"QUUX-V01-CS02-with-BLS12381G2_XMD:SHA-256_SSWU_RO_"
-RFC_EMPTY_X0 = "0141ebfbdca40eb85b87142e130ab689c673cf60f1a3e98d69335266f30d9b8d4ac44c1038e9dcdd5393faf5c41fb78a"
+RFC_EMPTY_X0 = (
+    "0141ebfbdca40eb85b87142e130ab689c673cf60f1a3e98d"
+    "69335266f30d9b8d4ac44c1038e9dcdd5393faf5c41fb78a"
+)
 CHAIN_ID = 31337
 CONTRACT = "0x00000000000000000000000000000000DdCa1000"
 
