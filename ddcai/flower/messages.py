@@ -6,13 +6,16 @@ file and with the chain, and believes neither the message nor its sender.
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Self
 
 import numpy as np
+from eth_utils.address import is_address, is_checksum_address, to_checksum_address
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.common.constant import SType
 
 from ddcai.digests import RoundContext
 from ddcai.errors import DdcaiError, MalformedError
@@ -26,6 +29,12 @@ QUERIES = (IDENTIFY, OPEN_SUM, ATTEST, SETTLE)
 ARRAYS, CONFIG, METRICS = "arrays", "config", "metrics"  # as Flower's own strategies have them
 _ROUND, _UPDATE, _REPLY, _REFUSED = "ddcai-round", "ddcai-update", "ddcai-reply", "ddcai-refused"
 _CIPHERTEXT = "ciphertext"
+
+_NPY_HEADER_BYTES = 128  # of a vector, in version 1.0 of numpy's format
+_CHAIN_ID = re.compile(r"[0-9]{1,77}")  # 77 digits fit 256 bits
+_METRIC_NAME = re.compile(r"[ \w.,:/+-]{1,64}", re.ASCII)
+_MOST_METRICS, _LARGEST_METRIC = 64, 1e15
+_LONGEST_SHOWN = 200
 
 
 def round_record(context: RoundContext) -> ConfigRecord:
@@ -50,9 +59,13 @@ def round_context(content: RecordDict) -> RoundContext:
         if record is None:
             raise KeyError(_ROUND)
         chain_id, contract, number = record["chain-id"], record["contract"], record["round"]
-        if not isinstance(number, int) or not isinstance(contract, str) or number < 0:
+        if type(number) is not int or not 0 <= number < 2**63 or not is_address(contract):
             raise TypeError(_ROUND)
-        return RoundContext(chain_id=int(str(chain_id)), contract=contract, round=number)
+        if not isinstance(chain_id, str) or _CHAIN_ID.fullmatch(chain_id) is None:
+            raise TypeError(_ROUND)
+        return RoundContext(
+            chain_id=int(chain_id), contract=to_checksum_address(str(contract)), round=number
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise MalformedError("the message does not name chain, contract and round") from error
 
@@ -81,8 +94,15 @@ def to_arrays(model: State) -> ArrayRecord:
 
 
 def from_arrays(record: ArrayRecord) -> State:
-    """A record's arrays, in their order."""
-    return {name: array.numpy() for name, array in record.items()}
+    """A record's arrays, in their order.
+
+    Raises:
+        MalformedError: one is none that numpy reads.
+    """
+    try:
+        return {name: array.numpy() for name, array in record.items()}
+    except Exception as error:  # numpy's reader raises whatever the bytes lead it to
+        raise MalformedError(f"the arrays cannot be read: {type(error).__name__}") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +132,8 @@ class UpdateReply:
 
     @classmethod
     def from_content(cls, content: RecordDict) -> Self:
-        """Reads a reply, strictly: one uint8 array, one account, finite numbers.
+        """Reads a reply, strictly: one uint8 array, one account; metrics that are unfit to be
+        shown are left out, as they are no reason to lose an update.
 
         Raises:
             MalformedError: for anything else, plaintext arrays above all.
@@ -127,18 +148,42 @@ class UpdateReply:
             raise MalformedError(f"record {error} is of another type") from error
         if set(arrays) != {_CIPHERTEXT}:
             raise MalformedError(f"arrays {sorted(arrays)}: only a ciphertext is taken")
-        array = arrays[_CIPHERTEXT]
-        if array.dtype != "uint8" or len(array.shape) != 1:
-            raise MalformedError(f"a {array.dtype} array: only ciphertext bytes are taken")
         contributor = record.get("contributor")
-        if set(record) != {"contributor"} or not isinstance(contributor, str):
+        if set(record) != {"contributor"} or not is_checksum_address(contributor):
             raise MalformedError("the reply does not name its contributor")
-        numbers: dict[str, float] = {}
-        for name, value in metrics.items():
-            if not isinstance(value, int | float) or not math.isfinite(value):
-                raise MalformedError(f"metric {name!r} is no finite number")
-            numbers[name] = float(value)
-        return cls(contributor=contributor, ciphertext=array.numpy().tobytes(), metrics=numbers)
+        return cls(
+            contributor=str(contributor),
+            ciphertext=_plain_bytes(arrays[_CIPHERTEXT]),
+            metrics=_numbers(metrics),
+        )
+
+
+def _plain_bytes(array: Array) -> bytes:
+    """The bytes of a uint8 vector, in the one form that numpy writes; nothing is unpickled.
+
+    The array's own words about its type and shape are not believed.
+    """
+    if array.stype != SType.NUMPY or len(array.data) < _NPY_HEADER_BYTES:
+        raise MalformedError("not a numpy array of ciphertext bytes")
+    body = array.data[_NPY_HEADER_BYTES:]
+    expected = BytesIO()
+    np.lib.format.write_array_header_1_0(
+        expected, {"descr": "|u1", "fortran_order": False, "shape": (len(body),)}
+    )
+    if array.data[:_NPY_HEADER_BYTES] != expected.getvalue():
+        raise MalformedError("an array of something else than bytes: only ciphertexts are taken")
+    return body
+
+
+def _numbers(metrics: MetricRecord) -> dict[str, float]:
+    """Metrics as few finite numbers with names that a log or a table can show; no others."""
+    return {
+        name: float(value)
+        for name, value in list(metrics.items())[:_MOST_METRICS]
+        if _METRIC_NAME.fullmatch(name)
+        and isinstance(value, int | float)
+        and abs(value) <= _LARGEST_METRIC
+    }
 
 
 def reply_record(fields: Mapping[str, bytes]) -> RecordDict:
@@ -182,11 +227,34 @@ def refusal(error: BaseException) -> RecordDict:
     )
 
 
-def refused(message: Message) -> str | None:
-    """Why a node did not do as asked, in one line; None if it did."""
+@dataclass(frozen=True)
+class Refused:
+    """That a node did not do as asked.
+
+    Attributes:
+        kind: an error's name from `ddcai.errors`, another word, or empty where Flower could
+            not deliver the question or the answer.
+        why: one line for a log. Written by the node, so shortened and without control
+            characters.
+    """
+
+    kind: str
+    why: str
+
+    def __str__(self) -> str:
+        return self.why
+
+
+def refused(message: Message) -> Refused | None:
+    """Why a node did not do as asked; None if it did."""
     if message.has_error():
-        return f"Flower error {message.error.code}"
+        return Refused("", f"Flower error {message.error.code}")
     record = message.content.config_records.get(_REFUSED)
     if record is None:
         return None
-    return f"{record.get('kind')!s}: {record.get('meaning')!s}"
+    kind, meaning = (_shown(record.get(name)) for name in ("kind", "meaning"))
+    return Refused(kind, f"{kind}: {meaning}")
+
+
+def _shown(text: object) -> str:
+    return "".join(c if c.isprintable() else "?" for c in str(text)[:_LONGEST_SHOWN])

@@ -3,8 +3,8 @@
 It stands between Flower and the app's functions and knows five kinds of message. Training is
 checked against the chain, passed on to the app, and its arrays come back encrypted. The app
 never answers anything else than training and evaluation, whatever the server's app asks:
-messages of other kinds are refused, and so is a reply that would carry arrays or metrics that
-the node did not allow.
+messages of other kinds are refused, and so is a reply that would carry arrays; metrics that
+the node did not allow are left out.
 """
 
 from __future__ import annotations
@@ -21,16 +21,22 @@ from flwr.clientapp.typing import ClientAppCallable
 
 from ddcai.attestation import BlsSecretKey
 from ddcai.encryption.bfv import SecretKey
-from ddcai.errors import ConfigurationError, DataError, DdcaiError, PlaintextRefused, PolicyError
+from ddcai.errors import (
+    ConfigurationError,
+    DataError,
+    DdcaiError,
+    MalformedError,
+    PlaintextRefused,
+    PolicyError,
+)
 from ddcai.flower import messages
+from ddcai.models import state
 from ddcai.rounds.contributor import Contributor
+from ddcai.rounds.identity import CHALLENGE_BYTES, sign_identity
 from ddcai.rounds.keyholder import Opener
 from ddcai.rounds.party import Party, Settings, state_folder
 
 log = logging.getLogger("ddcai.node")
-
-# About the work, not about the data.
-ALLOWED_METRICS = ("clamped_share", "train_s", "encrypt_s")
 
 
 class SecureMod:
@@ -67,21 +73,20 @@ class SecureMod:
         self, message: Message, context: Context, call_next: ClientAppCallable
     ) -> RecordDict:
         settings = Settings.read(context.node_config)
-        kind = message.metadata.message_type.removeprefix("query.")
-        _check_federation(settings, message)
         handlers: dict[str, Callable[[], RecordDict]] = {
-            messages.IDENTIFY: lambda: _identify(settings),
             messages.TRAIN: lambda: _train(settings, message, context, call_next),
-            messages.EVALUATE: lambda: _evaluate(message, context, call_next),
-            messages.OPEN_SUM: lambda: _open_sum(settings, message),
-            messages.ATTEST: lambda: _attest(settings, message),
-            messages.SETTLE: lambda: _settle(settings),
+            messages.EVALUATE: lambda: _evaluate(settings, message, context, call_next),
+            f"query.{messages.IDENTIFY}": lambda: _identify(settings, message),
+            f"query.{messages.OPEN_SUM}": lambda: _open_sum(settings, message),
+            f"query.{messages.ATTEST}": lambda: _attest(settings, message),
+            f"query.{messages.SETTLE}": lambda: _settle(settings),
         }
+        kind = message.metadata.message_type
         if kind not in handlers:
             raise PlaintextRefused(
-                f"a message of type {message.metadata.message_type!r}: only training, evaluation "
-                f"and {', '.join(messages.QUERIES)} are answered"
+                f"a message of type {kind!r}: only {', '.join(handlers)} are answered"
             )
+        _check_federation(settings, message)
         return handlers[kind]()
 
 
@@ -127,9 +132,18 @@ def _check_federation(settings: Settings, message: Message) -> None:
         )
 
 
-def _identify(settings: Settings) -> RecordDict:
-    address = _party(settings).address
-    return messages.reply_record({"address": address.encode(), "role": settings.role.encode()})
+def _identify(settings: Settings, message: Message) -> RecordDict:
+    challenge = messages.read_reply(message.content, ("challenge",))["challenge"]
+    if len(challenge) != CHALLENGE_BYTES:
+        raise MalformedError(f"a challenge has {CHALLENGE_BYTES} bytes, not {len(challenge)}")
+    party = _party(settings)
+    address = party.address  # which needs an account
+    assert party.account is not None
+    node_id = message.metadata.dst_node_id
+    signature = sign_identity(party.account, party.context(0), node_id, settings.role, challenge)
+    return messages.reply_record(
+        {"address": address.encode(), "role": settings.role.encode(), "signature": signature}
+    )
 
 
 def _train(
@@ -151,8 +165,9 @@ def _train(
         if reply.has_error():
             raise PolicyError("the app's training function failed: see its own messages")
         trained, num_examples, own = _trained(reply.content)
-        metrics = _allowed(own, context)
+        metrics = _allowed(own, _listed(context))
         update = contributor.protect(record, base, messages.from_arrays(trained), num_examples)
+        # About the work, not the data; and measured here, whatever the app says.
         metrics |= {
             "train_s": train_s,
             "encrypt_s": update.encrypt_s,
@@ -174,7 +189,8 @@ def _trained(content: RecordDict) -> tuple[ArrayRecord, int, dict[str, object]]:
     for record in content.metric_records.values():
         metrics.update(record)
     count = metrics.pop("num-examples", None)
-    if not isinstance(count, int | float) or count != int(count) or count < 1:
+    whole = type(count) is int or (isinstance(count, float) and count.is_integer())
+    if not isinstance(count, int | float) or not whole or count < 1:
         raise DataError(
             f"the app's training function returned num-examples {count!r}: return how many "
             "examples it trained on, at least 1"
@@ -182,7 +198,20 @@ def _trained(content: RecordDict) -> tuple[ArrayRecord, int, dict[str, object]]:
     return arrays[0], int(count), metrics
 
 
-def _evaluate(message: Message, context: Context, call_next: ClientAppCallable) -> RecordDict:
+def _evaluate(
+    settings: Settings, message: Message, context: Context, call_next: ClientAppCallable
+) -> RecordDict:
+    """Metrics that the node allows, of the federation's model alone.
+
+    Of a model of the asker's choice, even an accuracy would tell about single examples.
+    """
+    listed = _listed(context)
+    if not listed:
+        raise PolicyError("this node lets no metric out: list some in allowed-metrics")
+    arrays = message.content.array_records.get(messages.ARRAYS)
+    federation = _party(settings).federation
+    if arrays is None or state.digest(messages.from_arrays(arrays)) != federation.model_digest():
+        raise PolicyError("asked to evaluate another model than the federation's current one")
     reply = call_next(message, context)
     if reply.has_error():
         raise PolicyError("the app's evaluation function failed: see its own messages")
@@ -191,13 +220,17 @@ def _evaluate(message: Message, context: Context, call_next: ClientAppCallable) 
     metrics: dict[str, object] = {}
     for record in reply.content.metric_records.values():
         metrics.update(record)
-    return RecordDict({messages.METRICS: MetricRecord(dict(_allowed(metrics, context)))})
+    return RecordDict({messages.METRICS: MetricRecord(dict(_allowed(metrics, listed)))})
 
 
-def _allowed(metrics: dict[str, object], context: Context) -> dict[str, float]:
-    """The metrics that may leave; the others are left out, and the log says so."""
+def _listed(context: Context) -> set[str]:
+    """The names that the node allows besides our own."""
     listed = str(context.node_config.get("allowed-metrics", ""))
-    names = {name.strip() for name in listed.split(",")} | set(ALLOWED_METRICS)
+    return {name.strip() for name in listed.split(",")} - {""}
+
+
+def _allowed(metrics: dict[str, object], names: set[str]) -> dict[str, float]:
+    """The metrics that may leave; the others are left out, and the log says so."""
     kept: dict[str, float] = {}
     for name, value in metrics.items():
         if name not in names:
@@ -209,9 +242,7 @@ def _allowed(metrics: dict[str, object], context: Context) -> dict[str, float]:
 
 def _open_sum(settings: Settings, message: Message) -> RecordDict:
     opening = _opener(settings).open(messages.round_context(message.content).round)
-    return messages.reply_record(
-        {"opened": opening.blob, "digest": opening.digest, "signature": opening.signature}
-    )
+    return messages.reply_record({"opened": opening.blob, "signature": opening.signature})
 
 
 def _attest(settings: Settings, message: Message) -> RecordDict:

@@ -11,6 +11,8 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
+from statistics import fmean
 from typing import Self
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, UserConfig
@@ -19,19 +21,28 @@ from flwr.serverapp.strategy import Result, Strategy
 
 from ddcai.chain.records import RoundRecord, RoundState
 from ddcai.digests import RoundContext
-from ddcai.errors import ConfigurationError, DdcaiError, RoundError
+from ddcai.errors import (
+    ConfigurationError,
+    ContractReverted,
+    DdcaiError,
+    MalformedError,
+    RoundError,
+    RoundPaused,
+    UpdateMismatch,
+)
 from ddcai.flower import messages
-from ddcai.flower.roster import Roster, gather
+from ddcai.flower.closing import Patience, attest, open_sum
+from ddcai.flower.roster import Roster, gather, look
 from ddcai.models import state
 from ddcai.models.state import State
-from ddcai.rounds.coordinator import Collection, Coordinator
-from ddcai.rounds.keyholder import Opening
+from ddcai.rounds.collection import Collection
+from ddcai.rounds.coordinator import Coordinator
 from ddcai.rounds.party import Party, Settings
-from ddcai.rounds.result import Result as RoundResult
 
 log = logging.getLogger("ddcai.coordinator")
 
 _POLL_S = 1.0
+_SETTLE_S = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +82,8 @@ class EncryptedFedAvg(Strategy):
 
     Args:
         coordinator: the coordinator's side of the federation.
-        join_timeout_s: how long to wait for all members before starting with those present.
+        join_timeout_s: how long to wait for all members before the first round starts with
+            those present; later rounds wait only for as many as a round needs.
         report: called with a `RoundReport` after each round.
     """
 
@@ -86,6 +98,7 @@ class EncryptedFedAvg(Strategy):
         self.join_timeout_s = join_timeout_s
         self._report = report
         self._roster = Roster()
+        self._waited = False
         self._collection: Collection | None = None
         self._progress = _Progress()
 
@@ -111,12 +124,16 @@ class EncryptedFedAvg(Strategy):
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
-        """A training message to every contributor that is there."""
+        """A training message to every contributor that is there, or to as many as fit a sum."""
         config["server-round"] = server_round
         content = messages.instruction(self._context(server_round), config=config, arrays=arrays)
+        nodes = list(self._roster.contributors.values())
+        most = self.coordinator.party.config.encryption.max_contributors
+        if len(nodes) > most:
+            log.warning("round %d: %d of %d contributors fit", server_round, most, len(nodes))
         return [
             Message(content, node, messages.TRAIN, group_id=str(server_round))
-            for node in self._roster.contributors.values()
+            for node in nodes[:most]
         ]
 
     def aggregate_train(
@@ -137,7 +154,7 @@ class EncryptedFedAvg(Strategy):
             try:
                 update = messages.UpdateReply.from_content(reply.content)
                 self._collection.add(update.contributor, update.ciphertext)
-            except DdcaiError as error:
+            except (MalformedError, UpdateMismatch) as error:
                 log.warning("round %d: an update is dropped: %s", server_round, error)
                 continue
             self._progress.update_bytes = len(update.ciphertext)
@@ -181,19 +198,25 @@ class EncryptedFedAvg(Strategy):
 
         Raises:
             ConfigurationError: ``initial_arrays`` are not the federation's first model.
-            RoundError: a round could not be finalised; it was cancelled and settled.
+            RoundError: a round could not be finalised; it was cancelled and settled. Or too
+                few are there to open one.
+            RoundPaused, ChainError, StoreError: the round stands as it is on chain; started
+                again, the strategy goes on with it.
         """
         self.summary()
         result = Result()
         model = self._first_model(initial_arrays)
         self._evaluate(evaluate_fn, self._last_finished(), model, result)
         try:
+            self._end_expired()
             while self._unfinished(num_rounds):
                 number, model, metrics = self._round(grid, train_config or ConfigRecord(), timeout)
                 result.train_metrics_clientapp[number] = metrics
                 self._evaluate(evaluate_fn, number, model, result)
-        finally:
-            self._settle(grid, timeout)
+        except RoundError:
+            self._settle(grid, min(timeout, _SETTLE_S))
+            raise
+        self._settle(grid, min(timeout, _SETTLE_S))
         result.arrays = messages.to_arrays(model)
         return result
 
@@ -209,6 +232,17 @@ class EncryptedFedAvg(Strategy):
                     "from the deployed one"
                 )
         return model
+
+    def _end_expired(self) -> None:
+        """Cancels a round that an earlier start left behind, if its deadline has passed."""
+        federation = self.coordinator.party.federation
+        last = federation.last_round()
+        if not last:
+            return
+        record = federation.round(last)
+        if not record.settled and self.coordinator.now() > record.finalize_deadline:
+            log.warning("round %d missed its deadline: it is cancelled", last)
+            self.coordinator.cancel(record)
 
     def _unfinished(self, num_rounds: int) -> bool:
         federation = self.coordinator.party.federation
@@ -230,20 +264,45 @@ class EncryptedFedAvg(Strategy):
         """One round, from wherever it stands."""
         coordinator = self.coordinator
         self._progress = _Progress()
-        gather(grid, self._roster, self._context(0), coordinator.party, self.join_timeout_s)
+        gather(
+            grid,
+            self._roster,
+            self._context(0),
+            coordinator.party,
+            self.join_timeout_s,
+            0.0 if self._waited else None,
+        )
+        self._waited = True
         with self._step("open"):
             record = coordinator.open_round()
             base = coordinator.party.model(record.base_model_digest)
         try:
             if record.state is RoundState.OPEN:
                 record = self._train_and_seal(grid, record, base, config, timeout)
-            opening, result = self._open_sum(grid, record, timeout)
-            signatures = self._attest(grid, record, opening, result, timeout)
+            again = partial(self._look, grid)
+            with self._step("open_sum"):
+                patience = Patience(self._left_s(record.finalize_deadline, timeout))
+                opening, result = open_sum(grid, self._roster, coordinator, record, patience, again)
+            with self._step("attest"):
+                patience = Patience(self._left_s(record.finalize_deadline, timeout))
+                signatures = attest(
+                    grid, self._roster, coordinator, record, opening, result, patience, again
+                )
             with self._step("finalize"):
                 coordinator.finalize(record, opening, result, signatures)
-        except RoundError:
-            coordinator.cancel(record)
+        except RoundError as error:
+            self._cancel(record, error)
             raise
+        except RoundPaused as error:
+            if coordinator.now() <= record.finalize_deadline:
+                raise
+            self._cancel(record, error)
+            raise RoundError(f"{error}: too late, it was cancelled") from error
+        except ContractReverted as error:
+            if error.name != "DeadlinePassed":
+                raise
+            self._cancel(record, error)
+            raise RoundError(f"round {record.number} missed its deadline: {error}") from error
         metrics = _mean(self._progress.metrics)
         if self._report is not None:
             listed = {item.address for item in record.sealed}
@@ -268,13 +327,19 @@ class EncryptedFedAvg(Strategy):
         self._collection = self.coordinator.collect(record, base)
         with self._step("train"):
             sent = self.configure_train(record.number, messages.to_arrays(base), config, grid)
-            wait_s = _until(record.submit_deadline, timeout)
+            wait_s = self._left_s(record.submit_deadline, timeout)
             self.aggregate_train(record.number, grid.send_and_receive(sent, timeout=wait_s))
         with self._step("seal"):
             # Leaving somebody out costs its deposit, so it has until the deadline to deliver.
-            while not self.coordinator.everybody_delivered(record, self._collection):
-                if time.time() > record.submit_deadline + _POLL_S:
-                    break
+            while True:
+                over = self.coordinator.now() > record.submit_deadline
+                if over or self.coordinator.everybody_delivered(record, self._collection):
+                    try:
+                        return self.coordinator.seal(record, self._collection)
+                    except ContractReverted as error:
+                        # The chain's clock is behind ours, or somebody submitted just now.
+                        if error.name != "DeadlineNotReached":
+                            raise
                 log.info(
                     "round %d: waiting for a committed update until %s UTC",
                     record.number,
@@ -282,78 +347,38 @@ class EncryptedFedAvg(Strategy):
                 )
                 time.sleep(_POLL_S)
                 self._collection.add_from_store()
-            return self.coordinator.seal(record, self._collection)
 
-    def _open_sum(
-        self, grid: Grid, record: RoundRecord, timeout: float
-    ) -> tuple[Opening, RoundResult]:
-        with self._step("open_sum"):
-            node = self._roster.key_holder
-            if node is None:
-                raise RoundError("no key holder is there: start one with `ddcai client --role")
-            content = messages.instruction(self._context(record.number))
-            sent = Message(content, node, f"query.{messages.OPEN_SUM}", group_id=str(record.number))
-            wait_s = _until(record.finalize_deadline, timeout)
-            for reply in grid.send_and_receive([sent], timeout=wait_s):
-                why = messages.refused(reply)
-                if why is not None:
-                    raise RoundError(f"the key holder did not open round {record.number}: {why}")
-                fields = messages.read_reply(reply.content, ("opened", "digest", "signature"))
-                opening = Opening(
-                    blob=fields["opened"], digest=fields["digest"], signature=fields["signature"]
-                )
-                return opening, self.coordinator.result(record, opening)
-            raise RoundError(f"the key holder did not answer within {wait_s:.0f} s")
+    def _look(self, grid: Grid) -> None:
+        federation = self.coordinator.party.federation
+        members = {item.address for item in federation.members() if item.active}
+        look(grid, self._roster, self._context(0), members, federation.rules().key_holder)
 
-    def _attest(
-        self,
-        grid: Grid,
-        record: RoundRecord,
-        opening: Opening,
-        result: RoundResult,
-        timeout: float,
-    ) -> dict[int, bytes]:
-        """The valid signatures by member index; false ones are dropped and logged."""
-        with self._step("attest"):
-            content = messages.instruction(
-                self._context(record.number),
-                reply={"opened": opening.blob, "signature": opening.signature},
+    def _cancel(self, record: RoundRecord, why: Exception) -> None:
+        """Cancels a round because of an error, which is not to be lost if that fails too."""
+        log.error("round %d is cancelled: %s", record.number, why)
+        try:
+            self.coordinator.cancel(record)
+        except DdcaiError as error:
+            log.error(
+                "round %d could not be cancelled; after its deadline anybody can: %s",
+                record.number,
+                error,
             )
-            by_node = {
-                self._roster.contributors[item.address]: item
-                for item in record.sealed
-                if item.address in self._roster.contributors
-            }
-            kind = f"query.{messages.ATTEST}"
-            sent = [Message(content, node, kind, group_id=str(record.number)) for node in by_node]
-            signatures: dict[int, bytes] = {}
-            wait_s = _until(record.finalize_deadline, timeout)
-            for reply in grid.send_and_receive(sent, timeout=wait_s):
-                signer = by_node[reply.metadata.src_node_id]
-                why = messages.refused(reply)
-                if why is not None:
-                    log.warning("%s does not attest: %s", signer.address, why)
-                    continue
-                try:
-                    signature = messages.read_reply(reply.content, ("signature",))["signature"]
-                    self.coordinator.check_signature(record, opening, result, signer, signature)
-                except DdcaiError as error:
-                    log.warning("the attestation of %s is dropped: %s", signer.address, error)
-                    continue
-                signatures[signer.index] = signature
-            return signatures
 
     def _settle(self, grid: Grid, timeout: float) -> None:
-        """Asks every contributor to take back what is its own."""
-        content = messages.instruction(self._context(0))
-        kind = f"query.{messages.SETTLE}"
-        nodes = self._roster.contributors.values()
-        for reply in grid.send_and_receive(
-            [Message(content, n, kind) for n in nodes], timeout=timeout
-        ):
-            why = messages.refused(reply)
-            if why is not None:
-                log.warning("a contributor could not settle: %s", why)
+        """Asks every contributor to take back what is its own. Each can do so later as well."""
+        try:
+            if not self._roster.contributors:  # started again when all was done but this
+                self._look(grid)
+            content = messages.instruction(self._context(0))
+            kind = f"query.{messages.SETTLE}"
+            sent = [Message(content, n, kind) for n in self._roster.contributors.values()]
+            for reply in grid.send_and_receive(sent, timeout=timeout) if sent else ():
+                why = messages.refused(reply)
+                if why is not None:
+                    log.warning("a contributor could not settle: %s", why)
+        except Exception:  # no reason to lose a result, or to hide another error
+            log.exception("the contributors were not asked to settle: each can do so itself")
 
     def _evaluate(
         self,
@@ -369,6 +394,9 @@ class EncryptedFedAvg(Strategy):
 
     def _context(self, number: int) -> RoundContext:
         return self.coordinator.party.context(number)
+
+    def _left_s(self, deadline: int, timeout: float) -> float:
+        return max(1.0, min(timeout, deadline - self.coordinator.now()))
 
     def _step(self, name: str) -> _Timer:
         return _Timer(self._progress.seconds, name)
@@ -388,14 +416,6 @@ class _Timer:
         self._table[self._name] = self._table.get(self._name, 0.0) + spent
 
 
-def _until(deadline: int, timeout: float) -> float:
-    return max(1.0, min(timeout, deadline - time.time()))
-
-
 def _mean(metrics: list[dict[str, float]]) -> dict[str, float]:
     names = {name for item in metrics for name in item}
-    return {
-        name: sum(item[name] for item in metrics if name in item)
-        / sum(name in item for item in metrics)
-        for name in sorted(names)
-    }
+    return {name: fmean(item[name] for item in metrics if name in item) for name in sorted(names)}

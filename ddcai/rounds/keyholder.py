@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from ddcai import digests
 from ddcai.chain.opening import sign_opening
 from ddcai.chain.records import RoundState
+from ddcai.digests import RoundContext
 from ddcai.encryption.bfv import SecretKey
 from ddcai.encryption.opening import KeyHolder, SealedRound
 from ddcai.errors import ConfigurationError, NotSealed
@@ -33,6 +35,12 @@ class Opening:
     blob: bytes
     digest: bytes
     signature: bytes
+
+    @classmethod
+    def of(cls, context: RoundContext, blob: bytes, signature: bytes) -> Self:
+        """An opened sum as it was received: its digest is computed, the signature unchecked."""
+        digest = digests.opened_digest(context, blob)
+        return cls(blob=blob, digest=digest, signature=signature)
 
 
 class Opener:
