@@ -9,7 +9,8 @@ BIN := $(VENV)/bin
 demo: $(VENV)/installed
 	$(BIN)/ddcai demo
 
-test: lint python-test contract-test
+# The contracts' packages come first: with them the Python tests run on anvil as well.
+test: lint contracts/node_modules python-test contract-test
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
@@ -26,9 +27,16 @@ lint: $(VENV)/installed
 python-test: $(VENV)/installed
 	$(BIN)/python -m pytest
 
-contract-test:
+contracts/node_modules: contracts/package-lock.json
 	@if command -v npm >/dev/null 2>&1; then \
-	    cd contracts && npm ci --no-audit --no-fund --ignore-scripts && npm test; \
+	    cd contracts && npm ci --no-audit --no-fund --ignore-scripts && touch node_modules; \
+	else \
+	    echo "left out: the tests on anvil, because npm is not installed; install Node.js 20 or newer"; \
+	fi
+
+contract-test: contracts/node_modules
+	@if command -v npm >/dev/null 2>&1; then \
+	    cd contracts && npm test; \
 	else \
 	    echo "left out: the contracts' own tests (forge) and the check that the artifacts are what"; \
 	    echo "the sources compile to, because npm is not installed; install Node.js 20 or newer"; \
@@ -37,8 +45,8 @@ contract-test:
 benchmarks: $(VENV)/installed
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
-artifacts:
-	cd contracts && npm ci --no-audit --no-fund --ignore-scripts && npm run build
+artifacts: contracts/node_modules
+	cd contracts && npm run build
 
 clean:
 	rm -rf $(VENV) contracts/node_modules contracts/out contracts/cache build dist

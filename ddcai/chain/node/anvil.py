@@ -17,8 +17,8 @@ from ddcai.errors import ChainError, ChainUnreachable
 
 START_TIMEOUT_S = 30.0
 HARDFORK = "prague"
-# Where `npm install` in contracts/ puts it, in a checkout of this repository.
-_IN_CHECKOUT = Path(__file__).parents[3] / "contracts" / "node_modules" / ".bin" / "anvil"
+# Where `npm ci` in contracts/ puts it, in a checkout of this repository.
+_IN_CHECKOUT = Path(__file__).parents[3] / "contracts" / "node_modules" / "@foundry-rs"
 
 
 def find_anvil() -> Path | None:
@@ -26,7 +26,8 @@ def find_anvil() -> Path | None:
     found = shutil.which("anvil")
     if found is not None:
         return Path(found)
-    return _IN_CHECKOUT if os.access(_IN_CHECKOUT, os.X_OK) else None
+    packaged = _IN_CHECKOUT.glob("anvil-*/bin/anvil*")
+    return next((path for path in packaged if os.access(path, os.X_OK)), None)
 
 
 class ManagedAnvil:
@@ -50,7 +51,7 @@ class ManagedAnvil:
         program = find_anvil()
         if program is None:
             raise ChainError(
-                "anvil is not installed: run `npm install` in contracts/, install Foundry "
+                "anvil is not installed: run `npm ci` in contracts/, install Foundry "
                 "(https://getfoundry.sh), or use the embedded chain"
             )
         self.port = _free_port(host, port)
