@@ -12,6 +12,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_utils.address import is_address, to_checksum_address
 
+from ddcai import strict_json
 from ddcai.errors import KeyfileError, WrongPassword
 from ddcai.keyfile import write_atomically
 
@@ -100,8 +101,8 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise KeyfileError(f"cannot read {path}: {error.strerror}") from error
     try:
-        keystore = json.loads(content) if len(content) <= _MAX_FILE_BYTES else None
-    except (ValueError, RecursionError):
+        keystore = strict_json.loads(content) if len(content) <= _MAX_FILE_BYTES else None
+    except ValueError:
         keystore = None
     if not isinstance(keystore, dict) or "crypto" not in {str(key).lower() for key in keystore}:
         raise KeyfileError(f"{path} is not a geth v3 keystore")

@@ -15,6 +15,7 @@ from eth_utils.abi import get_abi_input_types
 from eth_utils.address import is_checksum_address, to_checksum_address
 from web3 import Web3
 
+from ddcai import strict_json
 from ddcai.chain import abi_errors, artifact
 from ddcai.chain.contract import Contract
 from ddcai.chain.node.connection import RpcFailure, request
@@ -96,12 +97,12 @@ class Deployment:
             ConfigurationError: missing, or not a deployment file.
         """
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            content = strict_json.loads(Path(path).read_bytes())
         except OSError as error:
             raise ConfigurationError(
                 f"cannot read the deployment file {path}: {error.strerror}"
             ) from error
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise ConfigurationError(f"{path} is not a deployment file: {error}") from error
         names = {field.name for field in fields(cls)}
         if not isinstance(content, dict) or set(content) != names:

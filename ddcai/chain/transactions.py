@@ -175,9 +175,10 @@ class Sender:
         }
         if to is not None:
             call["to"] = to
-        gas = min(
-            int(self._estimate(call, have, value_wei) * GAS_MARGIN), int(block["gasLimit"], 16)
-        )
+        # Two processes that make the same call with the same nonce would sign the same bytes, and
+        # both take the one transaction for theirs: a few units of gas tell them apart.
+        wanted = int(self._estimate(call, have, value_wei) * GAS_MARGIN) + random.randrange(1024)
+        gas = min(wanted, int(block["gasLimit"], 16))
         if have < value_wei + gas * fee:
             raise self._poor(have, value_wei, gas * fee)
         transaction: dict[str, Any] = {

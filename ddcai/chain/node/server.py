@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
+from ddcai import strict_json
 from ddcai.chain.node.evm import EvmChain
 from ddcai.chain.node.methods import Methods
 from ddcai.chain.node.rpc_error import RpcError
@@ -90,8 +91,8 @@ class EmbeddedChain:
 def answer(methods: Methods, body: bytes) -> bytes:
     """The response to one HTTP body: a request or a batch of them, as JSON-RPC 2.0 has it."""
     try:
-        request = json.loads(body)
-    except (ValueError, RecursionError):
+        request = strict_json.loads(body)
+    except ValueError:
         return _encode(_failure(None, RpcError(-32700, "parse error: the body is not JSON")))
     if isinstance(request, list):
         if not 0 < len(request) <= MAX_BATCH:

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from web3 import Web3
+
+from ddcai.chain.deploy import Deployment, check_bls_precompiles, deploy_federation
+from ddcai.chain.federation import Federation
+from ddcai.chain.head import Head
+from ddcai.chain.node.connection import request
+from ddcai.chain.node.embedded import EmbeddedChain
+from ddcai.chain.transactions import Sender
+from ddcai.errors import ChainError, ConfigurationError, ContractReverted, InsufficientBalance
+from tests.chain.support import (
+    CLASSES,
+    CONFIG,
+    CONTRIBUTORS,
+    DIMENSIONS,
+    KEY_HOLDER,
+    SPONSOR,
+    WORDS,
+    Scene,
+    default_rules,
+    deploy,
+    digest,
+    faulty,
+    reply,
+)
+
+
+def _sent(w3: Web3) -> int:
+    return int(request(w3, "eth_getTransactionCount", [SPONSOR.address, "latest"]), 16)
+
+
+def _deploy(w3: Web3, **changes: Any) -> Deployment:
+    arguments: dict[str, Any] = {
+        "rules": default_rules(),
+        "head_dimensions": DIMENSIONS,
+        "head_classes": CLASSES,
+        "head_words": WORDS,
+        "initial_model_digest": digest(),
+        "config": CONFIG,
+    }
+    return deploy_federation(w3, SPONSOR, **(arguments | changes))
+
+
+def test_deployment_is_what_was_asked_for(node: Web3, tmp_path: Path) -> None:
+    rules, initial = default_rules(), digest()
+    invited = [CONTRIBUTORS[0].address.lower()]
+    deployment = _deploy(
+        node, rules=rules, initial_model_digest=initial, invited=invited, name="hearts"
+    )
+    federation = Federation.connect(node, deployment.federation)
+    assert federation.rules() == rules
+    assert federation.sponsor() == SPONSOR.address
+    assert federation.model_digest() == initial
+    assert federation.is_invited(CONTRIBUTORS[0].address)
+    head = Head(node, deployment.head)
+    assert head.shape() == (DIMENSIONS, CLASSES)
+    assert head.words() == WORDS
+    assert deployment.gas_used > 1_000_000
+    assert deployment.save(tmp_path) == tmp_path / "31337-hearts.json"
+    assert Deployment.load(tmp_path / "31337-hearts.json") == deployment
+
+
+def test_first_round_can_be_opened(w3: Web3) -> None:
+    """The federation owns its parts: otherwise openRound reverts with NotReady."""
+    deployment, initial = deploy(w3)
+    coordinator = Scene(w3, deployment, initial, ()).by
+    from tests.chain.support import COORDINATOR
+
+    coordinator(COORDINATOR).open_round(1, initial)
+    sponsor = Sender(w3, SPONSOR)
+    from ddcai.chain import artifact
+    from ddcai.chain.contract import Contract
+
+    head = Contract(w3, deployment.head, artifact.load("PerceptronHead"))
+    data = head.encode("write", [list(WORDS)])
+    with pytest.raises(ContractReverted) as caught:
+        sponsor.send(deployment.head, data)
+    assert caught.value.name == "OwnableUnauthorizedAccount"
+    assert caught.value.arguments == {"account": SPONSOR.address}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"key_holder": default_rules().coordinator}, "keyHolder"),
+        ({"min_contributors": 1}, "minContributors"),
+        ({"quorum_numerator": 0}, "quorumNumerator"),
+        ({"quorum_numerator": 4}, "quorumDenominator"),
+        ({"submit_period_s": 0}, "submitPeriodS"),
+        ({"finalize_period_s": 0}, "finalizePeriodS"),
+        ({"open_membership": True}, "registrationStakeWei"),
+        ({"encryption_key_digest": bytes(32)}, "encryptionKeyDigest"),
+    ],
+)
+def test_bad_rules_cost_nothing(w3: Web3, change: dict[str, Any], field: str) -> None:
+    before = _sent(w3)
+    with pytest.raises(ContractReverted) as caught:
+        _deploy(w3, rules=default_rules(**change))
+    assert (caught.value.name, caught.value.arguments) == ("InvalidRules", {"field": field})
+    assert _sent(w3) == before
+
+
+def test_rules_for_another_configuration_cost_nothing(w3: Web3) -> None:
+    before = _sent(w3)
+    with pytest.raises(ConfigurationError, match=r"rules\.config_digest"):
+        _deploy(w3, config={"other": 1})
+    with pytest.raises(ConfigurationError, match="initial_model_digest"):
+        _deploy(w3, initial_model_digest=bytes(32))
+    with pytest.raises(ConfigurationError, match="name is"):
+        _deploy(w3, name="../escape")
+    assert _sent(w3) == before
+
+
+def test_wrong_shape_is_the_heads_own_error(w3: Web3) -> None:
+    with pytest.raises(ContractReverted) as caught:
+        _deploy(w3, head_classes=1)
+    assert caught.value.name == "WrongShape"
+    with pytest.raises(ContractReverted) as caught:
+        _deploy(w3, head_words=[1])
+    assert caught.value.name == "WrongWordCount"
+
+
+def test_sponsor_without_ether(w3: Web3) -> None:
+    from eth_account import Account
+
+    with pytest.raises(InsufficientBalance):
+        deploy_federation(
+            w3, Account.create(), default_rules(), 20, 3, WORDS, digest(), config=CONFIG
+        )
+
+
+def test_chain_without_bls_precompiles(chain: EmbeddedChain, node: Web3) -> None:
+    check_bls_precompiles(node)
+
+    def before_prague(asked: dict[str, Any], forward: Any) -> Any:
+        # Where there is no precompile, a call of its address succeeds and returns nothing.
+        if asked["method"] == "eth_call" and asked["params"][0].get("to", "").endswith("0b"):
+            return reply(asked, "0x")
+        return forward()
+
+    with (
+        faulty(chain.url, before_prague) as old,
+        pytest.raises(ChainError, match="chain 31337 lacks EIP-2537"),
+    ):
+        _deploy(old)
+
+
+@pytest.fixture
+def deployment() -> Deployment:
+    return Deployment(
+        chain_id=31337,
+        name="hearts",
+        federation=SPONSOR.address,
+        head=KEY_HOLDER.address,
+        quorum=CONTRIBUTORS[0].address,
+        deployed_block=3,
+        gas_used=6_000_000,
+        config=CONFIG,
+        encryption_key_digest="0x" + digest().hex(),
+        initial_model_digest="0x" + digest().hex(),
+    )
+
+
+def test_another_federation_is_not_overwritten(deployment: Deployment, tmp_path: Path) -> None:
+    deployment.save(tmp_path)
+    deployment.save(tmp_path)
+    other = replace(deployment, federation=KEY_HOLDER.address)
+    with pytest.raises(ConfigurationError, match="another federation"):
+        other.save(tmp_path)
+    assert Deployment.load(tmp_path / "31337-hearts.json") == deployment
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("federation", SPONSOR.address.lower()),
+        ("head", "0x12"),
+        ("quorum", None),
+        ("chain_id", "31337"),
+        ("chain_id", True),
+        ("deployed_block", -1),
+        ("name", "a/b"),
+        ("config", []),
+        ("encryption_key_digest", "0x12"),
+        ("initial_model_digest", 5),
+    ],
+)
+def test_file_with_a_wrong_value_is_refused(
+    deployment: Deployment, tmp_path: Path, field: str, value: object
+) -> None:
+    path = deployment.save(tmp_path)
+    content = json.loads(path.read_text())
+    content[field] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(ConfigurationError, match=field):
+        Deployment.load(path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "5", '{"federation": 1}', "[" * 100_000])
+def test_what_is_no_deployment_file(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "file.json"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match="not a deployment file"):
+        Deployment.load(path)
+
+
+def test_missing_deployment_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot read"):
+        Deployment.load(tmp_path / "none.json")
