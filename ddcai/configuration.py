@@ -244,12 +244,12 @@ class FederationConfig:
                 return cls.from_json(tomllib.load(file))
         except OSError as error:
             raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{path} is not TOML: {error}") from error
 
 
 def _check_entry_point(name: str, value: str) -> None:
-    _require(ENTRY_POINT.match(value) is not None, name, value, "write module:function")
+    _require(ENTRY_POINT.fullmatch(value) is not None, name, value, "write module:function")
 
 
 def _plain(value: Any) -> Any:
@@ -257,7 +257,7 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return value
+    return value + 0.0 if isinstance(value, float) else value  # -0.0 equals 0.0, so be one
 
 
 def _build(kind: Any, value: Any, where: str) -> Any:
@@ -289,6 +289,7 @@ def _build(kind: Any, value: Any, where: str) -> Any:
     if kind is str and isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        _require(abs(value) < 2**1023, name, value, "give a number that a float64 holds")
         value = float(value)
     good = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
     _require(good, name, value, f"give a value of type {kind.__name__}")

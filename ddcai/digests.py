@@ -58,9 +58,9 @@ def canonical_json(value: Any) -> bytes:
         text = json.dumps(
             value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
         )
+        return text.encode("utf-8")  # half of a surrogate pair has no bytes
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"not a JSON value: {error}") from error
-    return text.encode("utf-8")
 
 
 def config_digest(config: Any) -> bytes:
