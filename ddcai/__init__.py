@@ -1,1 +1,1 @@
-
+"""Federated learning with encrypted updates and a record on Ethereum; see README.md."""
