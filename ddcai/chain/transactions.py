@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eth_account.signers.local import LocalAccount
+from eth_utils.address import to_checksum_address
 from web3 import Web3
 
 from ddcai.chain import abi_errors
@@ -127,6 +128,8 @@ class Sender:
             ChainUnreachable: no answer; the message says whether something was sent.
             ChainError: the price is above the cap, or the node refuses for another reason.
         """
+        if to is not None:
+            to = to_checksum_address(to)
         with self._lock:
             for attempt in range(MAX_ATTEMPTS):
                 if attempt:  # somebody else sends from this account: let that be mined
@@ -314,6 +317,7 @@ class Sender:
         block_number = int(mined["blockNumber"], 16)
         tx_hash = str(mined["transactionHash"])
         gas_used = int(mined["gasUsed"], 16)
+        created = mined.get("contractAddress")
         if int(mined["status"], 16) != 1:
             raise self._failed(tx_hash, block_number, to, data, value_wei)
         return Receipt(
@@ -321,7 +325,7 @@ class Sender:
             gas_used=gas_used,
             block_number=block_number,
             cost_wei=gas_used * int(mined["effectiveGasPrice"], 16),
-            contract_address=mined.get("contractAddress"),
+            contract_address=None if created is None else to_checksum_address(created),
         )
 
     def _failed(

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_account import Account
 from web3 import Web3
 
+from ddcai.chain import artifact
+from ddcai.chain.contract import Contract
 from ddcai.chain.deploy import Deployment, check_bls_precompiles, deploy_federation
 from ddcai.chain.federation import Federation
 from ddcai.chain.head import Head
@@ -19,6 +22,7 @@ from tests.chain.support import (
     CLASSES,
     CONFIG,
     CONTRIBUTORS,
+    COORDINATOR,
     DIMENSIONS,
     KEY_HOLDER,
     SPONSOR,
@@ -71,13 +75,8 @@ def test_first_round_can_be_opened(w3: Web3) -> None:
     """The federation owns its parts: otherwise openRound reverts with NotReady."""
     deployment, initial = deploy(w3)
     coordinator = Scene(w3, deployment, initial, ()).by
-    from tests.chain.support import COORDINATOR
-
     coordinator(COORDINATOR).open_round(1, initial)
     sponsor = Sender(w3, SPONSOR)
-    from ddcai.chain import artifact
-    from ddcai.chain.contract import Contract
-
     head = Contract(w3, deployment.head, artifact.load("PerceptronHead"))
     data = head.encode("write", [list(WORDS)])
     with pytest.raises(ContractReverted) as caught:
@@ -128,8 +127,6 @@ def test_wrong_shape_is_the_heads_own_error(w3: Web3) -> None:
 
 
 def test_sponsor_without_ether(w3: Web3) -> None:
-    from eth_account import Account
-
     with pytest.raises(InsufficientBalance):
         deploy_federation(
             w3, Account.create(), default_rules(), 20, 3, WORDS, digest(), config=CONFIG

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from eth_keys.datatypes import Signature
 from web3 import Web3
 
-from ddcai.attestation import BlsSecretKey, pubkey_to_eip2537, signature_to_eip2537
+from ddcai.attestation import BlsSecretKey, aggregate, pubkey_to_eip2537, signature_to_eip2537
 from ddcai.chain import artifact
 from ddcai.chain.abi_errors import selector
 from ddcai.chain.events import events
@@ -175,8 +176,6 @@ def test_opening_signature_matches_the_contracts_message(scene: Scene) -> None:
         KEY_HOLDER, federation.chain_id, federation.address, 7, sum_digest, opened
     )
     message = federation.opening_message(7, sum_digest, opened)
-    from eth_keys.datatypes import Signature
-
     vrs = signature[:64] + bytes([signature[64] - 27])
     signer = Signature(vrs).recover_public_key_from_msg_hash(message).to_checksum_address()
     assert signer == KEY_HOLDER.address
@@ -436,8 +435,6 @@ def test_head_of_another_shape_is_refused(w3: Web3) -> None:
         model=result["model_digest"],
         head=head_digest(short),
     )
-    from ddcai.attestation import aggregate
-
     signature = aggregate([scene.keys[index].sign(message) for index in (0, 1)])
     result |= {"head_words": short, "signature": signature_to_eip2537(signature)}
     # An error of the head, passed on by the federation.

@@ -4,15 +4,13 @@ import numpy as np
 import pytest
 from web3 import Web3
 
+from ddcai.chain.deploy import deploy_federation
 from ddcai.chain.head import Head
 from ddcai.errors import ConfigurationError
-from tests.chain.support import CLASSES, DIMENSIONS, default_rules, digest
+from tests.chain.support import CLASSES, CONFIG, DIMENSIONS, SPONSOR, default_rules, digest
 
 
 def _head(w3: Web3, weights: np.ndarray, bias: np.ndarray) -> Head:
-    from ddcai.chain.deploy import deploy_federation
-    from tests.chain.support import CONFIG, SPONSOR
-
     words = []
     for row in weights:
         for start in range(0, DIMENSIONS, 16):

@@ -19,7 +19,17 @@ from ddcai.errors import (
     InsufficientBalance,
     TransactionPending,
 )
-from tests.chain.support import STRANGER, Scene, digest, faulty, refusal, reply, stage
+from tests.chain.support import (
+    CONTRIBUTORS,
+    COORDINATOR,
+    STRANGER,
+    Scene,
+    digest,
+    faulty,
+    refusal,
+    reply,
+    stage,
+)
 
 # Deploys a contract whose only code is REVERT with no data, or that uses up all gas.
 REVERTS = bytes.fromhex("6460006000fd6000526005601bf3")
@@ -236,7 +246,6 @@ def test_transaction_that_fails_once_mined(chain: EmbeddedChain) -> None:
     """The estimate passed, but another transaction came first: the reason is found again."""
     scene: Scene = stage(connect(chain.url))
     number = scene.open()
-    from tests.chain.support import CONTRIBUTORS, COORDINATOR
 
     def cancel_meanwhile(asked: dict[str, Any], forward: Any) -> Any:
         if asked["method"] == "eth_sendRawTransaction":
