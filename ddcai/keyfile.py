@@ -21,6 +21,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from ddcai import strict_json
 from ddcai.digests import canonical_json
 from ddcai.errors import KeyfileError, WrongPassword
 
@@ -133,7 +134,7 @@ def read_public(path: Path | str, *, holds: str) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MAX_FILE_BYTES:
             raise KeyfileError(f"{path} is too large for a key file")
-        document = json.loads(path.read_bytes())
+        document = strict_json.loads(path.read_bytes())
     except OSError as error:
         raise KeyfileError(f"cannot read the key file {path}: {error.strerror}") from error
     except ValueError as error:

@@ -78,3 +78,12 @@ def test_failed_write_leaves_the_old_content(tmp_path, monkeypatch: pytest.Monke
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert [item.name for item in tmp_path.iterdir()] == ["state"]
+
+
+def test_deep_nesting_is_refused_and_ends_no_process(tmp_path) -> None:
+    import py_ecc.bls  # noqa: F401  raises the recursion limit, as in every ddcai process
+
+    path = tmp_path / "key.json"
+    path.write_text("[" * 200_000)
+    with pytest.raises(KeyfileError, match="not JSON"):
+        load_secret(path, holds="thing", password="p")

@@ -13,7 +13,6 @@ decryption key can; the key holder's signature says who is answerable.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TypeVar
@@ -21,7 +20,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ddcai import digests
+from ddcai import digests, strict_json
 from ddcai.audit import claims, money
 from ddcai.audit.claims import Claim, compare, judged, skipped
 from ddcai.audit.history import Finalisation, History, RoundHistory, Sealing
@@ -257,8 +256,8 @@ def _check_chain(history: History) -> Claim:
 
 def _parse_config(blob: bytes) -> FederationConfig:
     try:
-        config = FederationConfig.from_json(json.loads(blob))
-    except (ValueError, RecursionError) as error:
+        config = FederationConfig.from_json(strict_json.loads(blob))
+    except ValueError as error:
         raise MalformedError(f"not JSON: {error}") from error
     if digests.canonical_json(config.to_json()) != blob:
         raise MalformedError("not in canonical form")

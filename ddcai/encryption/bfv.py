@@ -20,6 +20,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ddcai import strict_json
 from ddcai.digests import DIGEST_BYTES, public_key_digest
 from ddcai.encryption import _seal, wire
 from ddcai.encryption.lanes import pack_lanes, unpack_lanes
@@ -136,7 +137,7 @@ class PublicKey:
         try:
             if path.stat().st_size > _MAX_FILE_BYTES:
                 raise KeyfileError(f"{path} is too large for a public key file")
-            document = json.loads(path.read_bytes())
+            document = strict_json.loads(path.read_bytes())
         except OSError as error:
             raise KeyfileError(f"cannot read the key file {path}: {error.strerror}") from error
         except ValueError as error:

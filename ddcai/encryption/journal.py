@@ -8,13 +8,13 @@ reads the winner's. The folder also remembers which federation its key serves.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ddcai import strict_json
 from ddcai.digests import RoundContext, canonical_json
 from ddcai.errors import AlreadyOpened, DuplicateUpdate, WrongEncryptionKey
 
@@ -114,7 +114,7 @@ class Journal:
     def _read(self, path: Path) -> dict[str, Any] | None:
         """An entry; None where there is none. A damaged one is an error, not a blank."""
         try:
-            found = json.loads(path.read_bytes())
+            found = strict_json.loads(path.read_bytes())
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:

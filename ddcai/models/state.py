@@ -28,6 +28,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as safetensors_bytes
 
+from ddcai import strict_json
 from ddcai.digests import model_digest
 from ddcai.errors import ConfigurationError, MalformedError, RoundError
 from ddcai.keyfile import write_atomically
@@ -191,7 +192,7 @@ def load(path: Path | str, *, expected_digest: bytes | None = None) -> tuple[Sta
     try:
         with safe_open(str(path), framework="numpy") as file:
             metadata = dict(file.metadata() or {})
-            order = json.loads(metadata.pop(_ORDER, "null"))
+            order = strict_json.loads(metadata.pop(_ORDER, "null"))
             names = set(file.keys())
             if not isinstance(order, list) or len(order) != len(names) or set(order) != names:
                 raise ConfigurationError(
