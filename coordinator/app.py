@@ -14,11 +14,12 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from flwr.app import ArrayRecord, Context, MetricRecord
+from flwr.app import ArrayRecord, Context, MetricRecord, UserConfig
 from flwr.serverapp import Grid, ServerApp
 
 from coordinator.journal import Journal
 from ddcai.data.loading import load
+from ddcai.errors import ConfigurationError
 from ddcai.flower import EncryptedFedAvg
 from ddcai.flower.messages import from_arrays
 from ddcai.models import state
@@ -35,23 +36,32 @@ def main(grid: Grid, context: Context) -> None:
     """Runs the rounds; raises, so that Flower marks the run as failed, if one cannot go on."""
     logging.getLogger("ddcai").setLevel(logging.INFO)
     config = context.run_config
+    rounds = int(_number(config, "num-server-rounds", 10, least=1))
+    join_timeout_s = _number(config, "join-timeout-s", 300, least=0)
     party = Party.connect(Settings.read(config))
     output = Path(str(config.get("output") or "."))
     output.mkdir(parents=True, exist_ok=True)
     journal = Journal(output / "metrics.jsonl")
     strategy = EncryptedFedAvg(
         Coordinator(party),
-        join_timeout_s=float(config.get("join-timeout-s", 300)),
+        join_timeout_s=join_timeout_s,
         report=journal.report,
     )
     result = strategy.start(
         grid,
-        num_rounds=int(config.get("num-server-rounds", 10)),
+        num_rounds=rounds,
         evaluate_fn=_evaluation(party, str(config.get("test-data") or ""), journal),
     )
     model = from_arrays(result.arrays)
     metadata = {"federation": party.federation.address, "digest": state.digest(model).hex()}
     state.save(output / "model.safetensors", model, metadata)
+
+
+def _number(config: UserConfig, name: str, default: float, *, least: float) -> float:
+    value = config.get(name, default)
+    if isinstance(value, bool | str) or not least <= value < float("inf"):
+        raise ConfigurationError(f"{name} is {value!r}: give a number from {least:g} up")
+    return value
 
 
 def _evaluation(
