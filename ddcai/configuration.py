@@ -136,6 +136,7 @@ class Model:
         _require(good, "model.hidden", self.hidden, "give widths from 1 to 65536")
         good = 1 <= self.head_scale <= 2**14 and self.head_scale & (self.head_scale - 1) == 0
         _require(good, "model.head_scale", self.head_scale, "give a power of two up to 16384")
+        _require(0 <= self.seed < 2**63, "model.seed", self.seed, "from 0 to 2**63 - 1")
         if self.entry_point is not None:
             _check_entry_point("model.entry_point", self.entry_point)
 

@@ -69,7 +69,7 @@ def configs(draw: st.DrawFn) -> FederationConfig:
             hidden=tuple(draw(st.lists(st.integers(1, 65536), min_size=1, max_size=3))),
             entry_point=draw(st.none() | entry_points),
             head_scale=2 ** draw(st.integers(0, 14)),
-            seed=draw(st.integers(0, 2**63)),
+            seed=draw(st.integers(0, 2**63 - 1)),
         ),
         training=Training(
             local_epochs=draw(st.integers(1, 100)),
@@ -186,7 +186,7 @@ REFUSED: list[tuple[str, str, list[Any]]] = [
     ("model", "hidden", [[], [0], [-1], [65537], [1.5], [True], 16, "16"]),
     ("model", "entry_point", ["module", "a:b\n", 7.0]),
     ("model", "head_scale", [0, 3, -2, 2**15, 1024.0]),
-    ("model", "seed", [0.5, "0", None]),
+    ("model", "seed", [0.5, "0", None, -1, 2**63]),
     ("training", "local_epochs", [0, -1, 1.0, True, "1"]),
     ("training", "batch_size", [0, -1, 2.5]),
     ("training", "learning_rate", [0, -0.1, math.nan, math.inf, "0.1", True, 10**400]),
