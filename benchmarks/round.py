@@ -56,8 +56,10 @@ def network(parameters: int) -> nn.Module:
     )
 
 
-def training_app(parameters: int, steps: int, mods: list[SecureMod]) -> ClientApp:
-    """An ordinary app that takes so many steps of SGD on data that it makes up."""
+def training_app(
+    parameters: int, steps: int, mods: list[SecureMod], seconds: list[float]
+) -> ClientApp:
+    """An ordinary app that takes so many steps of SGD on data that it makes up; adds its time."""
     app = ClientApp(mods=list(mods))
     for mod in mods:
         mod.register(app)
@@ -67,6 +69,7 @@ def training_app(parameters: int, steps: int, mods: list[SecureMod]) -> ClientAp
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
+        started = time.perf_counter()
         net = network(parameters)
         net.load_state_dict(message.content["arrays"].to_torch_state_dict())
         optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
@@ -77,6 +80,7 @@ def training_app(parameters: int, steps: int, mods: list[SecureMod]) -> ClientAp
             optimizer.step()
         metrics = MetricRecord({"num-examples": EXAMPLES})
         content = RecordDict({"arrays": ArrayRecord(net.state_dict()), "metrics": metrics})
+        seconds.append(time.perf_counter() - started)
         return Message(content, reply_to=message)
 
     return app
@@ -88,7 +92,7 @@ def steps_for(parameters: int, seconds: float) -> int:
     content = RecordDict({"arrays": arrays, "config": ConfigRecord()})
 
     def seconds_of(steps: int) -> float:
-        app = training_app(parameters, steps, [])
+        app = training_app(parameters, steps, [], [])
         grid = InProcessGrid({1: (app, Context(1, 1, {}, RecordDict(), {}))})
         started = time.perf_counter()
         list(grid.send_and_receive([Message(content, 1, "train")]))
@@ -108,8 +112,9 @@ def measure(parameters: int, contributors: int, rounds: int, train_s: float) -> 
         task=Task(label="y", classes=tuple(map(str, range(CLASSES))), dataset="made:up"),
         aggregation=Aggregation(clip_norm=100.0, value_range=0.5, max_examples=EXAMPLES),
     )
-    plain_app = training_app(parameters, steps, [])
-    secure_app = training_app(parameters, steps, [SecureMod()])
+    train_seconds: list[float] = []
+    plain_app = training_app(parameters, steps, [], train_seconds)
+    secure_app = training_app(parameters, steps, [SecureMod()], train_seconds)
     plain_s: list[float] = []
     secure_s: list[float] = []
     reports: list[RoundReport] = []
@@ -149,7 +154,7 @@ def measure(parameters: int, contributors: int, rounds: int, train_s: float) -> 
         name: statistics.median(report.seconds[name] for report in reports)
         for name in reports[0].seconds
     }
-    trained = statistics.median(report.metrics["train_s"] for report in reports)
+    trained = statistics.median(train_seconds)
     encrypted_s = statistics.median(report.metrics["encrypt_s"] for report in reports)
     return {
         "parameters": size,

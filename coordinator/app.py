@@ -11,6 +11,7 @@ It holds its Ethereum account and no decryption key.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,7 +35,7 @@ app = ServerApp()
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     """Runs the rounds; raises, so that Flower marks the run as failed, if one cannot go on."""
-    logging.getLogger("ddcai").setLevel(logging.INFO)
+    _log_to_stderr()
     config = context.run_config
     rounds = int(_number(config, "num-server-rounds", 10, least=1))
     join_timeout_s = _number(config, "join-timeout-s", 300, least=0)
@@ -55,6 +56,18 @@ def main(grid: Grid, context: Context) -> None:
     model = from_arrays(result.arrays)
     metadata = {"federation": party.federation.address, "digest": state.digest(model).hex()}
     state.save(output / "model.safetensors", model, metadata)
+
+
+def _log_to_stderr() -> None:
+    """Flower shows its own log only: who is waited for, and until when, belongs there too."""
+    logger = logging.getLogger("ddcai")
+    logger.setLevel(logging.INFO)
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        form = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+        form.converter = time.gmtime
+        handler.setFormatter(form)
+        logger.addHandler(handler)
 
 
 def _number(config: UserConfig, name: str, default: float, *, least: float) -> float:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -159,20 +158,15 @@ def _train(
     update = contributor.known_update(record)
     metrics: dict[str, float] = {}
     if update is None:
-        started = time.perf_counter()
         reply = call_next(message, context)
-        train_s = time.perf_counter() - started
         if reply.has_error():
             raise PolicyError("the app's training function failed: see its own messages")
         trained, num_examples, own = _trained(reply.content)
         metrics = _allowed(own, _listed(context))
         update = contributor.protect(record, base, messages.from_arrays(trained), num_examples)
-        # About the work, not the data; and measured here, whatever the app says.
-        metrics |= {
-            "train_s": train_s,
-            "encrypt_s": update.encrypt_s,
-            "clamped_share": update.clamped_share,
-        }
+        # About the work, not the data, and measured here, whatever the app says. The seconds of
+        # training are not among them: they follow the number of examples.
+        metrics |= {"encrypt_s": update.encrypt_s, "clamped_share": update.clamped_share}
     contributor.submit(record, update)
     return messages.UpdateReply(
         contributor=contributor.party.address, ciphertext=update.blob, metrics=metrics
