@@ -17,8 +17,10 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,12 +31,15 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+import clients.app
 from ddcai import attestation
 from ddcai.chain.node.embedded import EmbeddedChain
 from ddcai.configuration import Aggregation, FederationConfig, Task
+from ddcai.data.heart_disease import SITES, heart_config, site_path
 from ddcai.flower import EncryptedFedAvg, InProcessGrid, RoundReport, SecureMod
-from ddcai.flower.messages import from_arrays
-from ddcai.models.state import digest
+from ddcai.flower.messages import from_arrays, to_arrays
+from ddcai.models.encoder import initial_state
+from ddcai.models.state import State, count, digest
 from ddcai.rounds.coordinator import Coordinator
 from ddcai.rounds.party import Party
 from ddcai.rounds.trial import set_up
@@ -102,44 +107,70 @@ def steps_for(parameters: int, seconds: float) -> int:
     return max(1, round(100 * seconds / (seconds_of(110) - seconds_of(10))))
 
 
-def measure(parameters: int, contributors: int, rounds: int, train_s: float) -> dict[str, object]:
-    """Runs both in turn; seconds of each round, and the ratio of the medians."""
+def large(parameters: int, contributors: int, rounds: int, train_s: float) -> dict[str, object]:
+    """A model of many parameters, and training of about so many seconds a contributor."""
     steps = steps_for(parameters, train_s)
-    first = {name: value.numpy() for name, value in network(parameters).state_dict().items()}
-    names = [f"site-{number}" for number in range(contributors)]
     config = FederationConfig(
         name="benchmark",
         task=Task(label="y", classes=tuple(map(str, range(CLASSES))), dataset="made:up"),
         aggregation=Aggregation(clip_norm=100.0, value_range=0.5, max_examples=EXAMPLES),
     )
-    train_seconds: list[float] = []
-    plain_app = training_app(parameters, steps, [], train_seconds)
-    secure_app = training_app(parameters, steps, [SecureMod()], train_seconds)
+    seconds: list[float] = []
+    found = compare(
+        training_app(parameters, steps, [], seconds),
+        training_app(parameters, steps, [SecureMod()], seconds),
+        config,
+        {name: value.numpy() for name, value in network(parameters).state_dict().items()},
+        {f"site-{number}": {} for number in range(contributors)},
+        rounds,
+    )
+    return {"train_s_per_contributor": statistics.median(seconds)} | found
+
+
+def demo(rounds: int) -> dict[str, object]:
+    """The demo's four hospitals: the shipped app's training function, with and without the mod."""
+    config = heart_config()
+    plain_app = ClientApp()
+    plain_app.train()(clients.app.train)
+    nodes = {
+        name: {"data": str(site_path(name)), "training-seed": number}
+        for number, name in enumerate(SITES)
+    }
+    return compare(plain_app, clients.app.app, config, initial_state(config), nodes, rounds)
+
+
+def compare(
+    plain_app: ClientApp,
+    secure_app: ClientApp,
+    config: FederationConfig,
+    first: State,
+    nodes: Mapping[str, Mapping[str, str | int]],
+    rounds: int,
+) -> dict[str, object]:
+    """Runs rounds of both in turn; seconds of each, and the ratio of the medians."""
     plain_s: list[float] = []
     secure_s: list[float] = []
     reports: list[RoundReport] = []
     with tempfile.TemporaryDirectory() as folder, EmbeddedChain() as chain:
-        trial = set_up(Path(folder), chain.url, config, names, model=first)
-        plain = InProcessGrid(
-            {n: (plain_app, Context(1, n, {}, RecordDict(), {})) for n in range(contributors)}
-        )
-        parties = [*trial.contributors.values(), trial.key_holder]
-        secure = InProcessGrid(
-            {
-                n: (secure_app, Context(1, n, dict(settings.to_mapping()), RecordDict(), {}))
-                for n, settings in enumerate(parties, start=1)
-            }
-        )
+        trial = set_up(Path(folder), chain.url, config, list(nodes), model=first)
+        own = {
+            name: trial.contributors[name].to_mapping() | dict(more) for name, more in nodes.items()
+        }
+        plain = _grid(plain_app, list(own.values()))
+        secure = _grid(secure_app, [*own.values(), trial.key_holder.to_mapping()])
         fedavg = FedAvg(fraction_evaluate=0.0)
         encrypted = EncryptedFedAvg(
             Coordinator(Party.connect(trial.coordinator)), report=reports.append
         )
-        arrays = ArrayRecord(network(parameters).state_dict())
-        for number in range(1, rounds + 1):
+        arrays = to_arrays(first)
+        # The first round of each loads what is loaded once; it is not counted.
+        for number in range(1, rounds + 2):
             started = time.perf_counter()
-            result = fedavg.start(plain, arrays, num_rounds=1)
+            sent = fedavg.configure_train(number, arrays, ConfigRecord(), plain)
+            averaged, _ = fedavg.aggregate_train(number, plain.send_and_receive(sent))
             plain_s.append(time.perf_counter() - started)
-            arrays = result.arrays
+            assert averaged is not None
+            arrays = averaged
             started = time.perf_counter()
             result = encrypted.start(secure, num_rounds=number)
             secure_s.append(time.perf_counter() - started)
@@ -149,26 +180,47 @@ def measure(parameters: int, contributors: int, rounds: int, train_s: float) -> 
         moved = max(float(np.abs(theirs[name] - first[name]).max()) for name in ours)
         assert apart < 0.1 * moved, (apart, moved)
         assert digest(ours) == reports[-1].model_digest
-    size = sum(value.size for value in first.values())
-    steps_mean = {
-        name: statistics.median(report.seconds[name] for report in reports)
-        for name in reports[0].seconds
-    }
-    trained = statistics.median(train_seconds)
-    encrypted_s = statistics.median(report.metrics["encrypt_s"] for report in reports)
+    size = count(first)
+    counted = reports[1:]
     return {
         "parameters": size,
-        "contributors": contributors,
-        "bytes_per_parameter": reports[0].update_bytes / size,
-        "train_s_per_contributor": trained,
-        "encrypt_s_per_contributor": encrypted_s,
-        "plain_round_s": plain_s,
-        "encrypted_round_s": secure_s,
-        "encrypted_steps_s": steps_mean,
-        "ratio": statistics.median(secure_s) / statistics.median(plain_s),
+        "contributors": len(nodes),
+        "bytes_per_update": counted[0].update_bytes,
+        "bytes_per_parameter": counted[0].update_bytes / size,
+        "encrypt_s_per_contributor": statistics.median(
+            report.metrics["encrypt_s"] for report in counted
+        ),
+        "plain_round_s": plain_s[1:],
+        "encrypted_round_s": secure_s[1:],
+        "encrypted_steps_s": {
+            name: statistics.median(report.seconds[name] for report in counted)
+            for name in counted[0].seconds
+        },
+        "ratio": statistics.median(secure_s[1:]) / statistics.median(plain_s[1:]),
         "largest_difference": apart,
         "largest_movement": moved,
     }
+
+
+def _grid(app: ClientApp, nodes: list[dict[str, str | int]]) -> InProcessGrid:
+    return InProcessGrid(
+        {
+            number: (app, Context(1, number, dict(node), RecordDict(), {}))
+            for number, node in enumerate(nodes, start=1)
+        }
+    )
+
+
+def show(name: str, found: dict[str, Any]) -> None:
+    """One case as a table."""
+    table = Table("step", "seconds", title=f"{name}: {found['parameters']:,} parameters")
+    for step, seconds in found["encrypted_steps_s"].items():
+        table.add_row(step, f"{seconds:.3f}")
+    table.add_row("whole round, plain", f"{statistics.median(found['plain_round_s']):.3f}")
+    table.add_row("whole round, encrypted", f"{statistics.median(found['encrypted_round_s']):.3f}")
+    table.add_row("ratio", f"{found['ratio']:.3f}")
+    table.add_row("bytes a parameter", f"{found['bytes_per_parameter']:.3f}")
+    Console().print(table)
 
 
 def main() -> None:
@@ -180,9 +232,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    found = measure(
-        arguments.parameters, arguments.contributors, arguments.rounds, arguments.train_s
-    )
+    sizes = (arguments.parameters, arguments.contributors, arguments.rounds, arguments.train_s)
+    cases = {"large": large(*sizes), "demo": demo(arguments.rounds)}
     document = {
         "benchmark": "a whole round against plain FedAvg",
         "command": " ".join(["python", "benchmarks/round.py", *sys.argv[1:]]),
@@ -190,18 +241,12 @@ def main() -> None:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
         "bls": attestation.BACKEND,
-        "result": found,
+        **cases,
     }
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(document, indent=1) + "\n")
-    table = Table("step", "seconds", title=f"{found['parameters']:,} parameters")
-    for name, seconds in found["encrypted_steps_s"].items():  # type: ignore[attr-defined]
-        table.add_row(name, f"{seconds:.3f}")
-    table.add_row("whole round, plain", f"{statistics.median(found['plain_round_s']):.2f}")  # type: ignore[call-overload]
-    table.add_row("whole round, encrypted", f"{statistics.median(found['encrypted_round_s']):.2f}")  # type: ignore[call-overload]
-    table.add_row("ratio", f"{found['ratio']:.3f}")
-    table.add_row("bytes a parameter", f"{found['bytes_per_parameter']:.3f}")
-    Console().print(table)
+    for name, found in cases.items():
+        show(name, found)
 
 
 if __name__ == "__main__":
