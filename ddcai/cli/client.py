@@ -90,7 +90,7 @@ def client(
     Checks first: the data, the key files, the chain, the membership, and the balance for
     deposit and gas. Then starts a Flower SuperNode that runs the ClientApp installed here,
     whatever app the coordinator sends. What leaves is a ciphertext, its digest, a signature
-    and the time it took.
+    and two facts about the work: the seconds of encryption and the clamped share.
     """
     from ddcai.cli.parties import bls_key_file, keystore_file, open_account, password
     from ddcai.cli.processes import is_loopback, split_address
