@@ -1,4 +1,8 @@
-"""The main job as separate processes: chain, SuperLink, four SuperNodes, all by command."""
+"""The main job as separate processes, with ``flwr run .`` on a SuperLink that is there.
+
+`ddcai coordinator`, which starts a SuperLink of its own, runs in the README's session
+(`tests/test_docs.py`).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,13 +18,14 @@ from typing import Any
 
 import pytest
 
-from ddcai.cli.processes import Child, free_port, program
+from ddcai.cli.processes import Child, answers, flower_environment, free_port, program
 from ddcai.data.heart_disease import FOLDER, site_path
 from ddcai.models import state
 from tests.cli.conftest import Ddcai
 
 SITES = ("cleveland", "hungary", "va-long-beach")
 ROUNDS = 2
+CHECKOUT = Path(__file__).parents[2]
 TIMEOUT_S = 500
 
 
@@ -86,15 +92,34 @@ def test_the_main_job_as_separate_processes(
         clients = [start(name, "--data", site_path(name), "--label", "target") for name in SITES]
         secret = ("--role", "keyholder", "--encryption-key", keys["secret_key"])
         clients.append(start("keyholder", *secret))
-        command = [
-            program("ddcai"), "coordinator", *federation,
-            "--keystore", parties["coordinator"]["keystore"], "--rounds", ROUNDS,
-            "--port", port, "--output", "out", "--test-data", site_path("switzerland"),
-            "--format", "json",
-        ]  # fmt: skip
+        home = tmp_path / "flower-home"
+        home.mkdir()
+        (home / "config.toml").write_text(
+            f'[superlink.trial]\naddress = "127.0.0.1:{port}"\ninsecure = true\n'
+        )
+        flower = flower_environment(home) | {"OMP_NUM_THREADS": "1"}
+        superlink = [program("flower-superlink"), "--insecure", "--host", "127.0.0.1"]
+        stack.enter_context(
+            Child([*superlink, "--port", str(port)], flower, log=tmp_path / "superlink.log")
+        )
+        while not answers("127.0.0.1", port):
+            time.sleep(0.2)
+        settings = {
+            "num-server-rounds": ROUNDS,
+            "deployment": str(tmp_path / deployed["deployment"]),
+            "rpc-url": chain,
+            "store": str(tmp_path / "store"),
+            "keystore": str(tmp_path / parties["coordinator"]["keystore"]),
+            "password-file": str(password),
+            "output": str(tmp_path / "out"),
+            "test-data": str(site_path("switzerland")),
+        }
+        run_config = " ".join(f"{name}={json.dumps(value)}" for name, value in settings.items())
+        # The coordinator as a Flower app, submitted to a SuperLink that is there already.
         run = subprocess.run(
-            [str(one) for one in command],
-            env=environment,
+            [program("flwr"), "run", ".", "trial", "--stream", "--run-config", run_config],
+            cwd=CHECKOUT,
+            env=flower,
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S,
@@ -107,10 +132,10 @@ def test_the_main_job_as_separate_processes(
         for client in clients:
             assert client.process.wait(timeout=60) == 0, logs
 
-    result = json.loads(run.stdout)
-    assert (result["status"], result["last_round"]) == ("finished:completed", ROUNDS)
     model, _ = state.load(tmp_path / "out" / "model.safetensors")
-    assert result["model_digest"] == "0x" + state.digest(model).hex()
+    (row,) = done("audit", "rounds", "--contract", deployed["federation"], "--rpc-url", chain)[-1:]
+    assert (row["number"], row["state"]) == (ROUNDS, "finalized")
+    assert row["model_digest"] == "0x" + state.digest(model).hex()
     events = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").open()]
     rounds = [event for event in events if event["event"] == "round"]
     assert [len(event["contributors"]) for event in rounds] == [len(SITES)] * ROUNDS
@@ -126,5 +151,5 @@ def test_the_main_job_as_separate_processes(
     rows = ["--data", site_path("switzerland"), *federation[:2], *federation[4:]]
     assert done("predict", *rows) == done("predict", *rows, "--local")
     # No secret went through an argument, a log or the run's configuration.
-    told = run.stderr + logs + (tmp_path / "out" / "superlink.log").read_text()
+    told = run.stdout + run.stderr + logs
     assert password.read_text().strip() not in told
