@@ -10,16 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from ddcai.chain.node.anvil import find_anvil
 from ddcai.chain.node.connection import connect, request
 from ddcai.chain.node.embedded import dev_accounts
 from ddcai.cli.processes import program
 from tests.cli.conftest import Ddcai, assert_refused
 
 
+ANVIL = [["--anvil"]] if find_anvil() else []
+
+
+@pytest.mark.parametrize("kind", [[], *ANVIL])
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_until_it_is_told_to_stop(how: signal.Signals) -> None:
+def test_it_serves_until_it_is_told_to_stop(how: signal.Signals, kind: list[str]) -> None:
     process = subprocess.Popen(
-        [program("ddcai"), "chain", "--port", "0", "--format", "json"],
+        [program("ddcai"), "chain", "--port", "0", "--format", "json", *kind],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
