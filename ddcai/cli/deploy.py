@@ -22,7 +22,6 @@ from ddcai.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from ddcai.configuration import FederationConfig
-    from ddcai.models.state import State
 
 
 def deploy(
@@ -104,11 +103,10 @@ def deploy(
     from ddcai.store import Store
 
     document = FederationConfig.from_toml(config)
-    _plan_network(document)
     founding = Founding.prepare(
         document,
         PublicKey.load(public_key),
-        None if model is None else _checked_model(document, model),
+        None if model is None else state.load(model)[0],
     )
     share = _quorum(quorum)
     parties = check_addresses("party", [coordinator, key_holder])
@@ -164,31 +162,6 @@ def deploy(
         "gas_used": deployed.gas_used,
     }
     emit_one(where | planned, format_)
-
-
-def _plan_network(config: FederationConfig) -> None:
-    """Plans the built-in network from its widths alone: too large a one cannot even be built."""
-    from itertools import pairwise
-
-    from ddcai.encryption.planner import plan
-
-    if config.model.entry_point is None and config.task.width:
-        widths = [config.task.width, *config.model.hidden, len(config.task.classes)]
-        count = sum((inputs + 1) * outputs for inputs, outputs in pairwise(widths))
-        plan(count, config.encryption.max_contributors, config.encryption.parameter_set)
-
-
-def _checked_model(config: FederationConfig, path: Path) -> State:
-    """A first model from a file, which must fit the configuration's network."""
-    from ddcai.models import state
-    from ddcai.models.encoder import build, load_state
-
-    first, _ = state.load(path)
-    try:
-        load_state(build(config), first)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{path}: {error}") from error
-    return first
 
 
 def _check_size(config: FederationConfig, minimum: int, open_: bool, invited: int) -> None:

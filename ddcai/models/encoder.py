@@ -70,6 +70,17 @@ def build(config: FederationConfig) -> nn.Module:
     return network
 
 
+def described(config: FederationConfig) -> bool:
+    """Whether the configuration describes its network: an app of one's own may keep it."""
+    return config.model.entry_point is not None or bool(config.task.features)
+
+
+def parameter_count(config: FederationConfig) -> int:
+    """Number of parameters of the built-in network, from its widths: nothing is built."""
+    widths = [config.task.width, *config.model.hidden, len(config.task.classes)]
+    return sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(widths))
+
+
 def initial_state(config: FederationConfig) -> State:
     """The first model, the same on every machine for the built-in network."""
     return state_of(build(config))

@@ -18,7 +18,7 @@ from ddcai.encryption.bfv import PublicKey
 from ddcai.encryption.planner import Plan, plan
 from ddcai.errors import ConfigurationError, PolicyError
 from ddcai.models import state
-from ddcai.models.encoder import initial_state
+from ddcai.models.encoder import build, described, initial_state, load_state, parameter_count
 from ddcai.models.heads import head_of
 from ddcai.models.state import State
 from ddcai.rounds.party import Party
@@ -51,11 +51,13 @@ class Founding:
         Args:
             config: its configuration.
             public_key: its encryption key.
-            model: the first model; by default the configuration's own, from its seed.
+            model: the first model; by default the configuration's own, from its seed. An app
+                of one's own may leave its network out of the configuration, and give it here.
 
         Raises:
             PlanError: the model or the number of contributors is too large.
-            ConfigurationError: the key is of another parameter set.
+            ConfigurationError: the key is of another parameter set; the model is not of the
+                network that the configuration describes, or has no layer to go on chain.
         """
         parameter_set = config.encryption.parameter_set
         if public_key.parameters.id != parameter_set:
@@ -63,9 +65,20 @@ class Founding:
                 f"the encryption key is of parameter set {public_key.parameters.id}, but "
                 f"encryption.parameter_set is {parameter_set}: make a key for that set"
             )
-        first = result_of(config, initial_state(config) if model is None else model)
-        size = state.count(first.model)
-        planned = plan(size, config.encryption.max_contributors, parameter_set)
+        most = config.encryption.max_contributors
+        if config.model.entry_point is None and config.task.features:
+            plan(parameter_count(config), most, parameter_set)  # too large a one cannot be built
+        if model is None:
+            model = initial_state(config)
+        elif described(config):
+            try:
+                load_state(build(config), model)
+            except ConfigurationError as error:
+                raise ConfigurationError(
+                    f"the first model is not of the configuration's network: {error}"
+                ) from error
+        first = result_of(config, model)
+        planned = plan(state.count(first.model), most, parameter_set)
         return cls(config=config, public_key=public_key, first=first, plan=planned)
 
     def deploy(

@@ -16,7 +16,6 @@ from ddcai.chain.node.embedded import dev_accounts
 from ddcai.cli.processes import program
 from tests.cli.conftest import Ddcai, assert_refused
 
-
 ANVIL = [["--anvil"]] if find_anvil() else []
 
 

@@ -23,6 +23,7 @@ from ddcai.store import Store
 from tests.cli.conftest import Answer, Ddcai, assert_refused
 
 TOML = (FOLDER / "federation.toml").read_text(encoding="utf-8")
+EXAMPLES = Path(__file__).parents[2] / "examples"
 OTHERS = [f"0x{number:040x}" for number in range(0xA1, 0xA5)]
 
 
@@ -206,7 +207,7 @@ def _with_model(values: Callable[[np.ndarray], np.ndarray]) -> Change:
         ),
         pytest.param(
             _with_model(lambda array: np.concatenate([array, array])),
-            ("bad.safetensors", "(64, 38)"),
+            ("first model", "(64, 38)"),
             id="a model of another shape",
         ),
     ],
@@ -220,6 +221,19 @@ def test_what_cannot_work_is_refused(
     for part in parts:
         assert part.lower() in answer.stderr.lower()
     sponsor.assert_nothing_done()
+
+
+def test_an_app_of_ones_own_gives_its_network_with_the_first_model(sponsor: Sponsor) -> None:
+    sponsor.config.write_text((EXAMPLES / "drop_in" / "federation.toml").read_text())
+    net = {"fc1.weight": (16, 6), "fc1.bias": (16,), "fc2.weight": (2, 16), "fc2.bias": (2,)}
+    first = {name: np.zeros(shape, np.float32) for name, shape in net.items()}
+    state.save(sponsor.folder / "first.safetensors", first)
+    answer = sponsor.deploy("--model", sponsor.folder / "first.safetensors", "--dry-run")
+    assert answer.code == 0, answer.stderr
+    assert answer.json["num_parameters"] == 146
+    refused = sponsor.deploy("--dry-run")
+    assert refused.code == 2
+    assert "task.features" in refused.stderr
 
 
 def test_key_holder_and_coordinator_are_two_parties(sponsor: Sponsor) -> None:
