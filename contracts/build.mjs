@@ -9,13 +9,19 @@
 import { createHash } from 'node:crypto'
 import { createRequire } from 'node:module'
 import { mkdirSync, readFileSync, writeFileSync, existsSync, readdirSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const solc = createRequire(import.meta.url)('solc')
 const target = join(here, '..', 'ddcai', 'chain', 'artifacts')
-const contracts = ['BlsQuorum', 'Federation', 'PerceptronHead']
+const contracts = [
+  'BlsQuorum',
+  'CollaborativeTrainer',
+  'Federation',
+  'PerceptronHead',
+  'incentives/SelfAssessment',
+]
 const settings = {
   evmVersion: 'prague',
   optimizer: { enabled: true, runs: 1000 },
@@ -78,8 +84,9 @@ const sources = Object.fromEntries(
 const compiled = compile(sources)
 const check = process.argv.includes('--check')
 mkdirSync(target, { recursive: true })
-for (const name of contracts) {
-  const contract = compiled[`src/${name}.sol`][name]
+for (const path of contracts) {
+  const name = basename(path)
+  const contract = compiled[`src/${path}.sol`][name]
   const artifact = {
     contractName: name,
     compiler: { version: solc.version(), settings },
@@ -88,10 +95,10 @@ for (const name of contracts) {
     bytecode: `0x${contract.evm.bytecode.object}`,
   }
   const text = `${JSON.stringify(artifact, null, 1)}\n`
-  const path = join(target, `${name}.json`)
+  const file = join(target, `${name}.json`)
   if (!check) {
-    writeFileSync(path, text)
-  } else if (!existsSync(path) || readFileSync(path, 'utf8') !== text) {
+    writeFileSync(file, text)
+  } else if (!existsSync(file) || readFileSync(file, 'utf8') !== text) {
     fail(`${name}.json is not what the sources compile to: run "npm run build" in contracts/`)
   }
   process.stderr.write(

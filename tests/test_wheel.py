@@ -20,6 +20,8 @@ NEEDED = (
     "ddcai/chain/artifacts/Federation.json",
     "ddcai/chain/artifacts/BlsQuorum.json",
     "ddcai/chain/artifacts/PerceptronHead.json",
+    "ddcai/chain/artifacts/CollaborativeTrainer.json",
+    "ddcai/chain/artifacts/SelfAssessment.json",
     "ddcai/data/sets/heart-disease/federation.toml",
     "ddcai/data/sets/heart-disease/LICENCE.md",
     "ddcai/data/sets/heart-disease/cleveland.csv",

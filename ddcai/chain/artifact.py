@@ -10,7 +10,13 @@ from typing import Any
 
 from ddcai.errors import ChainError
 
-NAMES = ("Federation", "BlsQuorum", "PerceptronHead")
+NAMES = (
+    "Federation",
+    "BlsQuorum",
+    "PerceptronHead",
+    "CollaborativeTrainer",
+    "SelfAssessment",
+)
 
 
 @dataclass(frozen=True)
