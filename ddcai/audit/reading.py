@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from eth_abi import abi
 from eth_abi.exceptions import DecodingError
@@ -27,12 +27,9 @@ from ddcai.audit.history import (
 from ddcai.chain.events import Event, events
 from ddcai.chain.federation import Federation
 from ddcai.chain.head import Head
-from ddcai.chain.node.connection import request, request_many
+from ddcai.chain.node.connection import Connection, request, request_many
 from ddcai.chain.records import bitmap_indices
 from ddcai.errors import ChainError
-
-if TYPE_CHECKING:
-    from web3 import Web3
 
 _ATTEMPTS = 5
 _REGISTER = keccak(text="register(bytes,bytes)")[:4]
@@ -40,7 +37,7 @@ _REGISTER = keccak(text="register(bytes,bytes)")[:4]
 _SETTLING = ("Refunded", "Taken")
 
 
-def read_history(w3: Web3, address: str, from_block: int = 0) -> History:
+def read_history(w3: Connection, address: str, from_block: int = 0) -> History:
     """Everything that the chain says of one federation.
 
     Args:
@@ -70,7 +67,7 @@ def read_history(w3: Web3, address: str, from_block: int = 0) -> History:
 
 
 class _Reader:
-    def __init__(self, w3: Web3, federation: Federation, found: list[Event]) -> None:
+    def __init__(self, w3: Connection, federation: Federation, found: list[Event]) -> None:
         self._w3, self._federation, self._events = w3, federation, found
         hashes = list(dict.fromkeys(event.tx_hash for event in found))
         self._receipts = self._ask("eth_getTransactionReceipt", hashes)

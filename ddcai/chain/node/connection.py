@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import requests
 from web3 import HTTPProvider, Web3
 from web3.types import RPCEndpoint
 
 from ddcai.errors import ChainError, ChainUnreachable, WrongChain
+
+# What rooms that do not know web3 call what `connect` gives them.
+Connection: TypeAlias = Web3
 
 DEFAULT_TIMEOUT_S = 10.0
 # The embedded chain answers one at a time, and without arkworks a BLS check takes seconds.
