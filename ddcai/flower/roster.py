@@ -61,7 +61,7 @@ def gather(
         RoundError: too few contributors, or no key holder, came within the time.
     """
     rules = party.federation.rules()
-    started = time.monotonic()
+    started, last_said = time.monotonic(), ""
     patience_s = timeout_s if patience_s is None else patience_s
     while True:
         members = {item.address for item in party.federation.members() if item.active}
@@ -74,12 +74,12 @@ def gather(
                 return
         if waited_s >= timeout_s:
             break
-        missing = members - set(roster.contributors)
-        log.info(
-            "waiting for %s%s",
-            ", ".join(sorted(missing)) or "nobody",
-            "" if roster.key_holder is not None else " and the key holder",
-        )
+        awaited = sorted(members - set(roster.contributors))
+        if roster.key_holder is None:
+            awaited.append(f"the key holder {rules.key_holder}")
+        if (said := ", ".join(awaited)) != last_said:  # a line a change, not a line a second
+            log.info("waiting for %s, at most %.0f s", said, timeout_s - waited_s)
+            last_said = said
         time.sleep(_POLL_S)
     if roster.key_holder is None:
         raise RoundError(

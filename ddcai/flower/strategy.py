@@ -331,6 +331,7 @@ class EncryptedFedAvg(Strategy):
             self.aggregate_train(record.number, grid.send_and_receive(sent, timeout=wait_s))
         with self._step("seal"):
             # Leaving somebody out costs its deposit, so it has until the deadline to deliver.
+            said = False
             while True:
                 over = self.coordinator.now() > record.submit_deadline
                 if over or self.coordinator.everybody_delivered(record, self._collection):
@@ -340,11 +341,13 @@ class EncryptedFedAvg(Strategy):
                         # The chain's clock is behind ours, or somebody submitted just now.
                         if error.name != "DeadlineNotReached":
                             raise
-                log.info(
-                    "round %d: waiting for a committed update until %s UTC",
-                    record.number,
-                    time.strftime("%H:%M:%S", time.gmtime(record.submit_deadline)),
-                )
+                if not said:
+                    log.info(
+                        "round %d: waiting for a committed update until %s UTC",
+                        record.number,
+                        time.strftime("%H:%M:%S", time.gmtime(record.submit_deadline)),
+                    )
+                    said = True
                 time.sleep(_POLL_S)
                 self._collection.add_from_store()
 
