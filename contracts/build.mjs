@@ -21,6 +21,11 @@ const contracts = [
   'Federation',
   'PerceptronHead',
   'incentives/SelfAssessment',
+  'classifiers/DensePerceptron',
+  'classifiers/NaiveBayes',
+  'classifiers/NearestCentroid',
+  'classifiers/SparseNearestCentroid',
+  'classifiers/SparsePerceptron',
 ]
 const settings = {
   evmVersion: 'prague',

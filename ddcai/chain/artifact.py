@@ -1,4 +1,4 @@
-"""The compiled contracts, as package data: ABI and bytecode, made by ``contracts/build.py``."""
+"""The compiled contracts, as package data: ABI and bytecode, made by ``contracts/build.mjs``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ NAMES = (
     "PerceptronHead",
     "CollaborativeTrainer",
     "SelfAssessment",
+    "DensePerceptron",
+    "NaiveBayes",
+    "NearestCentroid",
+    "SparseNearestCentroid",
+    "SparsePerceptron",
 )
 
 
@@ -40,7 +45,7 @@ def load(name: str) -> Artifact:
         content = json.loads(resource.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ChainError(
-            f"the compiled contract {name} is not in this package: run contracts/build.py, or "
+            f"the compiled contract {name} is not in this package: run contracts/build.mjs, or "
             "install ddcai from a wheel"
         ) from error
     return Artifact(

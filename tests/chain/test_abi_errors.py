@@ -30,6 +30,8 @@ def _value(kind: str) -> st.SearchStrategy[Any]:
         return st.text()
     if kind == "bytes32":
         return st.binary(min_size=32, max_size=32)
+    if kind == "bool":
+        return st.booleans()
     assert kind.startswith("uint"), kind
     return st.integers(0, 2 ** int(kind.removeprefix("uint") or 256) - 1)
 

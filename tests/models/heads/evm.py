@@ -1,0 +1,89 @@
+"""A contract in py-evm itself, without node or transactions: thousands of calls in seconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eth.constants import BLANK_ROOT_HASH
+from eth.db.atomic import AtomicDB
+from eth.vm.execution_context import ExecutionContext
+from eth.vm.forks.prague.state import PragueState
+from eth.vm.message import Message
+from eth_abi import abi
+from eth_utils.abi import abi_to_signature, get_abi_input_types, get_abi_output_types
+from eth_utils.crypto import keccak
+
+from ddcai.chain import artifact
+
+OWNER = b"\x0a" * 20
+GAS = 2**40
+
+
+class Reverted(Exception):
+    """Refused, with these bytes."""
+
+
+class Evm:
+    """One state; contracts are deployed by `OWNER`, who also makes all calls."""
+
+    def __init__(self) -> None:
+        context = ExecutionContext(
+            coinbase=OWNER,
+            timestamp=1,
+            block_number=1,
+            difficulty=0,
+            mix_hash=bytes(32),
+            gas_limit=GAS,
+            prev_hashes=(),
+            chain_id=31337,
+            base_fee_per_gas=0,
+            excess_blob_gas=0,
+        )
+        self.state = PragueState(AtomicDB(), context, BLANK_ROOT_HASH)
+        self._nonce = 0
+
+    def _run(self, to: bytes, data: bytes, *, create: bytes | None = None) -> Any:
+        context = self.state.get_transaction_context_class()(gas_price=0, origin=OWNER)
+        code = data if create is not None else self.state.get_code(to)
+        message = Message(
+            gas=GAS,
+            to=b"" if create is not None else to,
+            sender=OWNER,
+            value=0,
+            data=b"" if create is not None else data,
+            code=code,
+            create_address=create,
+        )
+        kind = self.state.computation_class
+        run = kind.apply_create_message if create is not None else kind.apply_message
+        computation = run(self.state, message, context)
+        if computation.is_error:
+            raise Reverted(computation.output)
+        return computation
+
+    def deploy(self, name: str, *arguments: int) -> Instance:
+        """Creates a contract from its artifact."""
+        compiled = artifact.load(name)
+        self._nonce += 1
+        address = keccak(self._nonce.to_bytes(8, "big"))[:20]
+        types = ["uint256"] * len(arguments)
+        code = compiled.bytecode + abi.encode(types, arguments)
+        self._run(b"", code, create=address)
+        return Instance(self, address, compiled)
+
+
+class Instance:
+    """A deployed contract."""
+
+    def __init__(self, evm: Evm, address: bytes, compiled: artifact.Artifact) -> None:
+        self._evm, self.address = evm, address
+        self._functions = {one["name"]: one for one in compiled.abi if one["type"] == "function"}
+
+    def __call__(self, name: str, *arguments: Any) -> Any:
+        """Calls a function, for good; its result."""
+        entry: Any = self._functions[name]
+        data = keccak(text=abi_to_signature(entry))[:4]
+        data += abi.encode(get_abi_input_types(entry), arguments)
+        computation = self._evm._run(self.address, data)
+        values = abi.decode(get_abi_output_types(entry), computation.output)
+        return values[0] if len(values) == 1 else values
