@@ -8,7 +8,7 @@ import {IIncentive} from "./interfaces/IIncentive.sol";
 import {ITrainer} from "./interfaces/ITrainer.sol";
 import {ContributionDigests} from "./lib/ContributionDigests.sol";
 
-/// @title One release of a model that anyone may teach.
+/// @title A model that anyone may teach.
 /// @notice Holds no money and no records: both are with the incentive, which is made first, for
 /// the address that this contract will have. Several claims fit into one transaction: `multicall`.
 /// @dev The model and the incentive are contracts that the deployer chose and that everybody can
@@ -17,11 +17,16 @@ contract CollaborativeTrainer is ITrainer, Ownable, Multicall {
     IClassifier private immutable _model;
     IIncentive private immutable _incentive;
 
+    /// @dev Of the model, when somebody last came; shares its slot with the owner.
+    uint64 private _release;
+    bool private _closed;
+
     constructor(IClassifier model_, IIncentive incentive_) Ownable(msg.sender) {
         address itsTrainer = incentive_.trainer();
         require(itsTrainer == address(this), WrongIncentive(address(incentive_), itsTrainer));
         _model = model_;
         _incentive = incentive_;
+        _release = uint64(model_.release());
     }
 
     /// @inheritdoc ITrainer
@@ -38,10 +43,11 @@ contract CollaborativeTrainer is ITrainer, Ownable, Multicall {
     function contribute(
         bytes calldata features,
         uint256 class,
+        uint256 release,
         uint256 maximumWei,
         uint256 deadline
     ) external payable returns (uint256 id) {
-        require(block.timestamp <= deadline, DeadlinePassed(deadline, block.timestamp));
+        _requireCurrent(release, deadline);
         (id,) = _contribute(features, class, msg.value, maximumWei);
     }
 
@@ -49,10 +55,11 @@ contract CollaborativeTrainer is ITrainer, Ownable, Multicall {
     function contributeMany(
         bytes[] calldata features,
         uint256[] calldata classes,
+        uint256 release,
         uint256 maximumWei,
         uint256 deadline
     ) external payable returns (uint256 firstId) {
-        require(block.timestamp <= deadline, DeadlinePassed(deadline, block.timestamp));
+        _requireCurrent(release, deadline);
         require(
             features.length == classes.length && features.length > 0,
             WrongBatch(features.length, classes.length)
@@ -72,6 +79,7 @@ contract CollaborativeTrainer is ITrainer, Ownable, Multicall {
         external
         returns (uint256 amountWei)
     {
+        _followRelease();
         return _incentive.onRefund(
             contribution,
             ContributionDigests.contributionDigest(contribution.class, features),
@@ -85,6 +93,7 @@ contract CollaborativeTrainer is ITrainer, Ownable, Multicall {
         external
         returns (uint256 amountWei)
     {
+        _followRelease();
         return _incentive.onReport(
             contribution,
             ContributionDigests.contributionDigest(contribution.class, features),
@@ -95,6 +104,7 @@ contract CollaborativeTrainer is ITrainer, Ownable, Multicall {
 
     /// @inheritdoc ITrainer
     function close() external onlyOwner {
+        _closed = true;
         _incentive.close();
         Ownable(address(_model)).transferOwnership(owner());
     }
@@ -105,7 +115,9 @@ contract CollaborativeTrainer is ITrainer, Ownable, Multicall {
         uint256 sentWei,
         uint256 maximumWei
     ) private returns (uint256 id, uint256 paidWei) {
-        uint256 predicted = _predict(features);
+        uint256 predicted;
+        // Whatever refuses after this takes the lesson back too.
+        (predicted,) = _model.update(features, class);
         (id, paidWei) = _incentive.onContribute{value: sentWei}(
             msg.sender,
             ContributionDigests.contributionDigest(class, features),
@@ -114,7 +126,24 @@ contract CollaborativeTrainer is ITrainer, Ownable, Multicall {
             maximumWei
         );
         emit Contributed(id, msg.sender, class, predicted, paidWei, block.timestamp, features);
-        _model.update(features, class);
+    }
+
+    /// @dev The model's release now; ends the one before with the incentive, once.
+    function _followRelease() private returns (uint256 current) {
+        current = _model.release();
+        if (current != _release) {
+            // A model that counts replacements stays below 2^64.
+            _release = uint64(current);
+            _incentive.endRelease();
+            emit ReleaseStarted(current);
+        }
+    }
+
+    function _requireCurrent(uint256 release, uint256 deadline) private {
+        require(block.timestamp <= deadline, DeadlinePassed(deadline, block.timestamp));
+        require(!_closed, IIncentive.ReleaseClosed());
+        uint256 current = _followRelease();
+        require(release == current, WrongRelease(release, current));
     }
 
     function _predict(bytes calldata features) private view returns (uint256 class) {

@@ -94,6 +94,7 @@ contract SelfAssessmentTest is TrainerFixture {
             to, ALICE, 0, abi.encodeCall(incentive.onReport, (one, digest, ALICE, 2)), expected
         );
         _refuseAt(to, ALICE, 0, abi.encodeCall(incentive.close, ()), expected);
+        _refuseAt(to, ALICE, 0, abi.encodeCall(incentive.endRelease, ()), expected);
     }
 
     // Price
@@ -137,21 +138,21 @@ contract SelfAssessmentTest is TrainerFixture {
     function test_contribute_pays_the_price_and_no_more_than_agreed() public {
         uint256 price = incentive.priceWei();
         refuse(
-            ALICE, price, abi.encodeCall(trainer.contribute, (sample(0), 1, price - 1, START)),
+            ALICE, price, abi.encodeCall(trainer.contribute, (sample(0), 1, 0, price - 1, START)),
             abi.encodeWithSelector(IIncentive.PriceTooHigh.selector, price, price - 1)
         );
         refuse(
-            ALICE, price - 1, abi.encodeCall(trainer.contribute, (sample(0), 1, price, START)),
+            ALICE, price - 1, abi.encodeCall(trainer.contribute, (sample(0), 1, 0, price, START)),
             abi.encodeWithSelector(IIncentive.DepositTooSmall.selector, price - 1, price)
         );
         vm.prank(ALICE);
-        trainer.contribute{value: price + 5}(sample(0), 1, price, START);
+        trainer.contribute{value: price + 5}(sample(0), 1, 0, price, START);
         vm.assertEq(incentive.owedWei(ALICE), 5);
         (, uint256 left) = incentive.recordOf(1);
         vm.assertEq(left, price);
         // The account pays what is not sent.
         vm.prank(ALICE);
-        trainer.contribute{value: price - 5}(sample(0), 1, price, START);
+        trainer.contribute{value: price - 5}(sample(0), 1, 0, price, START);
         vm.assertEq(incentive.owedWei(ALICE), 0);
     }
 
@@ -401,7 +402,7 @@ contract SelfAssessmentTest is TrainerFixture {
     function test_withdraw_pays_everything_once() public {
         uint256 price = incentive.priceWei();
         vm.prank(ALICE);
-        trainer.contribute{value: price + 7}(sample(0), 1, price, START);
+        trainer.contribute{value: price + 7}(sample(0), 1, 0, price, START);
         uint256 before = ALICE.balance;
         vm.expectEmit(address(incentive));
         emit IIncentive.Withdrawn(ALICE, 7);
@@ -420,7 +421,7 @@ contract SelfAssessmentTest is TrainerFixture {
         uint256 price = incentive.priceWei();
         wallet.run(
             address(trainer), price + 9,
-            abi.encodeCall(trainer.contribute, (sample(0), 1, price, START))
+            abi.encodeCall(trainer.contribute, (sample(0), 1, 0, price, START))
         );
         _refuseAt(
             address(wallet), BOB, 0,

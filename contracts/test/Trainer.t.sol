@@ -7,6 +7,7 @@ import {SelfAssessment} from "../src/incentives/SelfAssessment.sol";
 import {IClassifier} from "../src/interfaces/IClassifier.sol";
 import {IIncentive} from "../src/interfaces/IIncentive.sol";
 import {ITrainer} from "../src/interfaces/ITrainer.sol";
+import {PlainPerceptron} from "./helpers/PlainPerceptron.sol";
 import {TrainerFixture} from "./helpers/TrainerFixture.sol";
 
 /// @notice The trainer: teaching, batches, bounds of the sender, the end of a release.
@@ -34,10 +35,10 @@ contract TrainerTest is TrainerFixture {
     function test_contribute_teaches_the_model_and_tells_the_data() public {
         vm.assertEq(predicted(2), 0);
         uint256 price = incentive.priceWei();
-        vm.expectEmit(address(trainer));
-        emit ITrainer.Contributed(1, ALICE, 1, 0, price, START, sample(2));
         vm.expectEmit(address(model));
         emit IClassifier.ModelUpdated(1, true);
+        vm.expectEmit(address(trainer));
+        emit ITrainer.Contributed(1, ALICE, 1, 0, price, START, sample(2));
         contribute(ALICE, 2, 1);
         vm.assertEq(predicted(2), 1);
         vm.assertEq(address(trainer).balance, 0);
@@ -48,21 +49,21 @@ contract TrainerTest is TrainerFixture {
     function test_contribute_until_the_deadlines_last_second() public {
         uint256 price = incentive.priceWei();
         refuse(
-            ALICE, price, abi.encodeCall(trainer.contribute, (sample(0), 1, price, START - 1)),
+            ALICE, price, abi.encodeCall(trainer.contribute, (sample(0), 1, 0, price, START - 1)),
             abi.encodeWithSelector(ITrainer.DeadlinePassed.selector, START - 1, START)
         );
         vm.prank(ALICE);
-        trainer.contribute{value: price}(sample(0), 1, price, START);
+        trainer.contribute{value: price}(sample(0), 1, 0, price, START);
     }
 
     function test_contribute_refuses_what_the_model_does_not_take() public {
         uint256 price = incentive.priceWei();
         refuse(
-            ALICE, price, abi.encodeCall(trainer.contribute, (sample(0), 3, price, START)),
+            ALICE, price, abi.encodeCall(trainer.contribute, (sample(0), 3, 0, price, START)),
             abi.encodeWithSelector(IClassifier.UnknownClass.selector, 3, 3)
         );
         refuse(
-            ALICE, price, abi.encodeCall(trainer.contribute, (new bytes(5), 1, price, START)),
+            ALICE, price, abi.encodeCall(trainer.contribute, (new bytes(5), 1, 0, price, START)),
             abi.encodeWithSelector(IClassifier.WrongFeatureCount.selector, 5, 4)
         );
     }
@@ -78,7 +79,7 @@ contract TrainerTest is TrainerFixture {
             );
         }
         vm.prank(ALICE);
-        vm.assertEq(trainer.contributeMany{value: all}(features, classes, all, START), 1);
+        vm.assertEq(trainer.contributeMany{value: all}(features, classes, 0, all, START), 1);
         for (uint256 i = 0; i < 3; ++i) {
             vm.assertEq(predicted(i), classes[i]);
         }
@@ -100,24 +101,24 @@ contract TrainerTest is TrainerFixture {
         (bytes[] memory features, uint256[] memory classes) = _batch(2);
         uint256 all = incentive.priceWei() + 3600 * WEIGHT;
         refuse(
-            ALICE, all, abi.encodeCall(trainer.contributeMany, (features, classes, all - 1, START)),
+            ALICE, all, abi.encodeCall(trainer.contributeMany, (features, classes, 0, all - 1, START)),
             abi.encodeWithSelector(
                 IIncentive.PriceTooHigh.selector, 3600 * WEIGHT, 3600 * WEIGHT - 1
             )
         );
         refuse(
-            ALICE, all, abi.encodeCall(trainer.contributeMany, (features, classes, all, START - 1)),
+            ALICE, all, abi.encodeCall(trainer.contributeMany, (features, classes, 0, all, START - 1)),
             abi.encodeWithSelector(ITrainer.DeadlinePassed.selector, START - 1, START)
         );
         refuse(
             ALICE, all,
-            abi.encodeCall(trainer.contributeMany, (features, new uint256[](3), all, START)),
+            abi.encodeCall(trainer.contributeMany, (features, new uint256[](3), 0, all, START)),
             abi.encodeWithSelector(ITrainer.WrongBatch.selector, 2, 3)
         );
         refuse(
             ALICE, all,
             abi.encodeCall(
-                trainer.contributeMany, (new bytes[](0), new uint256[](0), all, START)
+                trainer.contributeMany, (new bytes[](0), new uint256[](0), 0, all, START)
             ),
             abi.encodeWithSelector(ITrainer.WrongBatch.selector, 0, 0)
         );
@@ -131,7 +132,7 @@ contract TrainerTest is TrainerFixture {
         calls[0] = abi.encodeCall(trainer.refund, (first, sample(0)));
         calls[1] = abi.encodeCall(trainer.refund, (second, sample(1)));
         calls[2] = abi.encodeCall(
-            trainer.contribute, (sample(2), 1, type(uint256).max, block.timestamp)
+            trainer.contribute, (sample(2), 1, 0, type(uint256).max, block.timestamp)
         );
         uint256 price = incentive.priceWei();
         vm.prank(ALICE);
@@ -156,9 +157,11 @@ contract TrainerTest is TrainerFixture {
         uint256 price = incentive.priceWei();
         refuse(
             ALICE, price,
-            abi.encodeCall(trainer.contribute, (sample(0), 1, price, block.timestamp)), closed
+            abi.encodeCall(trainer.contribute, (sample(0), 1, 0, price, block.timestamp)), closed
         );
-        refuseReport(CAROL, bad, 1, closed);
+        refuseReport(
+            CAROL, bad, 1, abi.encodeWithSelector(IIncentive.ReleaseOver.selector, bad.id)
+        );
         refuse(address(this), 0, abi.encodeCall(trainer.close, ()), closed);
         refuseRefund(CAROL, bad, 1, _notAllowed(bad.id, CAROL));
 
@@ -168,6 +171,59 @@ contract TrainerTest is TrainerFixture {
         (uint256 own, uint256 total) = incentive.points(ALICE);
         vm.assertEq(own + total, 0);
         refuseRefund(BOB, bad, 1, abi.encodeWithSelector(IIncentive.NoClaim.selector, bad.id));
+    }
+
+    function test_a_new_release_returns_every_open_deposit_and_takes_contributions() public {
+        IIncentive.Contribution memory good = contribute(ALICE, 0, 1);
+        IIncentive.Contribution memory bad = contribute(BOB, 1, 2);
+        contribute(CAROL, 1, 0); // the model turns
+        PlainPerceptron(address(model)).replace();
+
+        // Features that were made for the model before are refused.
+        uint256 price = incentive.priceWei();
+        refuse(
+            ALICE, price, abi.encodeCall(trainer.contribute, (sample(0), 1, 0, price, START)),
+            abi.encodeWithSelector(ITrainer.WrongRelease.selector, 0, 1)
+        );
+        vm.expectEmit(address(incentive));
+        emit IIncentive.ReleaseEnded(3);
+        vm.expectEmit(address(trainer));
+        emit ITrainer.ReleaseStarted(1);
+        IIncentive.Contribution memory next = contribute(ALICE, 2, 1);
+        vm.assertEq(next.id, 4);
+        vm.assertEq(incentive.endedId(), 3);
+        vm.assertFalse(incentive.isClosed());
+
+        // The old ones at once, in full, whatever the model says; and without a point.
+        refuseReport(
+            OWNER, bad, 1, abi.encodeWithSelector(IIncentive.ReleaseOver.selector, bad.id)
+        );
+        refuseRefund(CAROL, bad, 1, _notAllowed(bad.id, CAROL));
+        vm.assertEq(refund(bad, 1), bad.priceWei);
+        vm.assertEq(refund(good, 0), good.priceWei);
+        (uint256 own, uint256 total) = incentive.points(ALICE);
+        vm.assertEq(own + total, 0);
+
+        // The new one is judged as ever.
+        refuseRefund(
+            ALICE, next, 2,
+            abi.encodeWithSelector(IIncentive.TooEarly.selector, next.id, START + R)
+        );
+        vm.warp(START + R);
+        vm.assertEq(refund(next, 2), next.priceWei);
+        (own,) = incentive.points(ALICE);
+        vm.assertEq(own, 1);
+    }
+
+    function test_a_refund_may_be_the_first_to_see_a_new_release() public {
+        IIncentive.Contribution memory bad = contribute(BOB, 1, 2);
+        contribute(CAROL, 1, 0);
+        PlainPerceptron(address(model)).replace();
+        vm.assertEq(refund(bad, 1), bad.priceWei);
+        vm.assertEq(incentive.endedId(), 2);
+        PlainPerceptron(address(model)).replace();
+        contribute(CAROL, 1, 1);
+        vm.assertEq(incentive.endedId(), 2);
     }
 
     function test_close_is_the_owners() public {
@@ -181,7 +237,7 @@ contract TrainerTest is TrainerFixture {
         deployUnowned();
         uint256 price = incentive.priceWei();
         refuse(
-            ALICE, price, abi.encodeCall(trainer.contribute, (sample(0), 1, price, START)),
+            ALICE, price, abi.encodeCall(trainer.contribute, (sample(0), 1, 0, price, START)),
             abi.encodeWithSelector(
                 Ownable.OwnableUnauthorizedAccount.selector, address(trainer)
             )

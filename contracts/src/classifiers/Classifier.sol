@@ -53,6 +53,11 @@ abstract contract Classifier is IClassifier, Ownable {
     function kind() public pure virtual returns (string memory);
 
     /// @inheritdoc IClassifier
+    function release() external view virtual returns (uint256) {
+        return 0;
+    }
+
+    /// @inheritdoc IClassifier
     function loadedCount() external view returns (uint256) {
         return _loaded;
     }

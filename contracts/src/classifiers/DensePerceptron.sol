@@ -41,11 +41,11 @@ contract DensePerceptron is Classifier {
     function update(bytes calldata features, uint256 class)
         external
         onlyOwner
-        returns (bool changed)
+        returns (uint256 predicted, bool changed)
     {
         _requireClass(class);
         uint256[] memory spread = _spread(features);
-        (uint256 predicted,) = _predict(spread);
+        (predicted,) = _predict(spread);
         if (predicted != class) {
             DenseDot.clean(spread, featureLimit);
             // Both, whatever the first says.

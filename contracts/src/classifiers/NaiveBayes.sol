@@ -32,34 +32,10 @@ contract NaiveBayes is SparseCounts {
         return "NaiveBayes";
     }
 
-    /// @inheritdoc IClassifier
-    function predict(bytes calldata features)
-        external
-        view
-        returns (uint256 class, int256[] memory scores)
-    {
-        _requireSealed();
-        uint256[] memory indices = SparseFeatures.parse(features, featureLimit);
-        uint256[] memory counts = _countsOf(indices);
-        scores = new int256[](classLimit);
-        for (uint256 c = 0; c < scores.length; ++c) {
-            scores[c] = _score(counts, indices.length, c);
-            if (scores[c] > scores[class]) class = c;
-        }
-    }
-
-    /// @inheritdoc IClassifier
-    function update(bytes calldata features, uint256 class)
-        external
-        onlyOwner
-        returns (bool changed)
-    {
-        return _learn(features, class);
-    }
-
     function _score(uint256[] memory counts, uint256 present, uint256 class)
-        private
+        internal
         view
+        override
         returns (int256)
     {
         uint256 product = _examples(class);

@@ -43,7 +43,14 @@ contract NearestCentroid is Classifier {
         returns (uint256 class, int256[] memory scores)
     {
         _requireSealed();
-        uint256[] memory spread = _spread(features);
+        return _predict(_spread(features));
+    }
+
+    function _predict(uint256[] memory spread)
+        private
+        view
+        returns (uint256 class, int256[] memory scores)
+    {
         scores = new int256[](classLimit);
         for (uint256 c = 0; c < scores.length; ++c) {
             int256 number = int256(_examples(c));
@@ -57,10 +64,11 @@ contract NearestCentroid is Classifier {
     function update(bytes calldata features, uint256 class)
         external
         onlyOwner
-        returns (bool changed)
+        returns (uint256 predicted, bool changed)
     {
         _requireClass(class);
         uint256[] memory spread = _spread(features);
+        (predicted,) = _predict(spread);
         if (_examples(class) < MAX_EXAMPLES) {
             _words[class / DenseSums.PER_WORD] += 1 << (32 * (class % DenseSums.PER_WORD));
             // |s + x|^2 = |s|^2 + 2 s x + |x|^2, and s x before s grows.

@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {Classifier} from "./Classifier.sol";
+import {IClassifier} from "../interfaces/IClassifier.sol";
 import {SparseFeatures} from "../lib/SparseFeatures.sol";
 
 /// @title Models that count: examples of a class, and those of them that have a feature.
@@ -33,10 +34,53 @@ abstract contract SparseCounts is Classifier {
     /// @dev Whether a count of a class with this many examples can be loaded.
     function _plausible(uint256 count, uint256 examples_) internal pure virtual returns (bool);
 
-    /// @dev Learns an example, whatever the model says.
-    function _learn(bytes calldata features, uint256 class) internal returns (bool changed) {
+    /// @inheritdoc IClassifier
+    function predict(bytes calldata features)
+        external
+        view
+        returns (uint256 class, int256[] memory scores)
+    {
+        _requireSealed();
+        return _predict(SparseFeatures.parse(features, featureLimit));
+    }
+
+    /// @inheritdoc IClassifier
+    function update(bytes calldata features, uint256 class)
+        external
+        onlyOwner
+        returns (uint256 predicted, bool changed)
+    {
         _requireClass(class);
         uint256[] memory indices = SparseFeatures.parse(features, featureLimit);
+        (predicted,) = _predict(indices);
+        changed = _learn(indices, class);
+        emit ModelUpdated(class, changed);
+    }
+
+    function _predict(uint256[] memory indices)
+        private
+        view
+        returns (uint256 class, int256[] memory scores)
+    {
+        uint256[] memory counts = _countsOf(indices);
+        scores = new int256[](classLimit);
+        for (uint256 c = 0; c < scores.length; ++c) {
+            scores[c] = _score(counts, indices.length, c);
+            if (scores[c] > scores[class]) class = c;
+        }
+    }
+
+    /// @dev A class's score.
+    /// @param counts of all classes, feature by feature, for the features present.
+    /// @param present number of features present.
+    function _score(uint256[] memory counts, uint256 present, uint256 class)
+        internal
+        view
+        virtual
+        returns (int256);
+
+    /// @dev Learns an example, whatever the model says.
+    function _learn(uint256[] memory indices, uint256 class) private returns (bool changed) {
         uint256 slot = class / COUNTS_PER_WORD;
         uint256 word = _words[slot];
         uint256 shift = 32 * (class % COUNTS_PER_WORD);
@@ -45,7 +89,6 @@ abstract contract SparseCounts is Classifier {
             _sums[class] += uint128(_count(indices, class));
             changed = true;
         }
-        emit ModelUpdated(class, changed);
     }
 
     /// @dev Adds 1 to the class's counts of these features.
@@ -80,7 +123,7 @@ abstract contract SparseCounts is Classifier {
     }
 
     /// @dev For each feature the counts of all classes, feature by feature.
-    function _countsOf(uint256[] memory indices) internal view returns (uint256[] memory counts) {
+    function _countsOf(uint256[] memory indices) private view returns (uint256[] memory counts) {
         uint256 classes = classLimit;
         counts = new uint256[](indices.length * classes);
         uint256 at = NO_WORD;

@@ -26,35 +26,20 @@ contract SparseNearestCentroid is SparseCounts {
         return "SparseNearestCentroid";
     }
 
-    /// @inheritdoc IClassifier
-    function predict(bytes calldata features)
-        external
+    function _score(uint256[] memory counts, uint256, uint256 class)
+        internal
         view
-        returns (uint256 class, int256[] memory scores)
+        override
+        returns (int256)
     {
-        _requireSealed();
-        uint256[] memory indices = SparseFeatures.parse(features, featureLimit);
-        uint256[] memory counts = _countsOf(indices);
-        scores = new int256[](classLimit);
-        for (uint256 c = 0; c < scores.length; ++c) {
-            uint256 dot = 0;
-            for (uint256 i = c; i < counts.length; i += scores.length) {
-                dot += counts[i];
-            }
-            uint256 number = _examples(c);
-            int256 above = int256(2 * number * dot) - int256(uint256(_sums[c]));
-            scores[c] = above * UNIT / int256(number * number);
-            if (scores[c] > scores[class]) class = c;
+        uint256 classes = classLimit;
+        uint256 dot = 0;
+        for (uint256 i = class; i < counts.length; i += classes) {
+            dot += counts[i];
         }
-    }
-
-    /// @inheritdoc IClassifier
-    function update(bytes calldata features, uint256 class)
-        external
-        onlyOwner
-        returns (bool changed)
-    {
-        return _learn(features, class);
+        uint256 number = _examples(class);
+        int256 above = int256(2 * number * dot) - int256(uint256(_sums[class]));
+        return above * UNIT / int256(number * number);
     }
 
     function _measure(uint256 count) internal pure override returns (uint256) {

@@ -48,11 +48,11 @@ contract SparsePerceptron is Classifier {
     function update(bytes calldata features, uint256 class)
         external
         onlyOwner
-        returns (bool changed)
+        returns (uint256 predicted, bool changed)
     {
         _requireClass(class);
         uint256[] memory indices = SparseFeatures.parse(features, featureLimit);
-        (uint256 predicted,) = _predict(indices);
+        (predicted,) = _predict(indices);
         if (predicted != class) changed = _learn(indices, class, predicted);
         emit ModelUpdated(class, changed);
     }

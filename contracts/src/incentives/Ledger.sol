@@ -18,7 +18,8 @@ abstract contract Ledger is IIncentive {
     struct Totals {
         uint64 lastId;
         uint64 points;
-        uint64 lastTime; // of the last contribution; of deployment before the first
+        uint40 lastTime; // of the last contribution; of deployment before the first
+        uint64 endedId; // contributions up to it are of releases that have ended
         bool closed;
     }
 
@@ -42,12 +43,19 @@ abstract contract Ledger is IIncentive {
     constructor(address trainer_) {
         require(trainer_ != address(0), InvalidRules("trainer"));
         trainer = trainer_;
-        _totals.lastTime = uint64(block.timestamp);
+        _totals.lastTime = uint40(block.timestamp);
+    }
+
+    /// @inheritdoc IIncentive
+    function endRelease() external onlyTrainer {
+        _totals.endedId = _totals.lastId;
+        emit ReleaseEnded(_totals.lastId);
     }
 
     /// @inheritdoc IIncentive
     function close() external onlyTrainer {
         require(!_totals.closed, ReleaseClosed());
+        _totals.endedId = _totals.lastId;
         _totals.closed = true;
         emit Closed();
     }
@@ -84,6 +92,11 @@ abstract contract Ledger is IIncentive {
     /// @inheritdoc IIncentive
     function isClosed() external view returns (bool) {
         return _totals.closed;
+    }
+
+    /// @inheritdoc IIncentive
+    function endedId() external view returns (uint256) {
+        return _totals.endedId;
     }
 
     /// @inheritdoc IIncentive

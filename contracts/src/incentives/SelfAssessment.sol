@@ -92,7 +92,7 @@ contract SelfAssessment is Ledger {
             _accounts[contributor].owedWei = uint128(availableWei - paidWei);
         }
         totals.lastId += 1;
-        totals.lastTime = uint64(block.timestamp);
+        totals.lastTime = uint40(block.timestamp);
         _totals = totals;
         id = totals.lastId;
         // A free contribution has no deposit that anybody could claim.
@@ -122,7 +122,7 @@ contract SelfAssessment is Ledger {
         (, amountWei) = _open(contribution, dataDigest);
         require(caller == contribution.contributor, NotAllowed(id, caller));
         uint64 earned = 0;
-        if (!_totals.closed) {
+        if (id > _totals.endedId) {
             uint256 earliest = contribution.time + _refundWaitS;
             require(block.timestamp >= earliest, TooEarly(id, earliest));
             require(
@@ -147,7 +147,7 @@ contract SelfAssessment is Ledger {
         uint256 id = contribution.id;
         (bytes32 digest, uint256 leftWei) = _open(contribution, dataDigest);
         Totals memory totals = _totals;
-        require(!totals.closed, ReleaseClosed());
+        require(id > totals.endedId, ReleaseOver(id));
         uint256 earliest = contribution.time + _refundWaitS;
         require(block.timestamp >= earliest, TooEarly(id, earliest));
         require(

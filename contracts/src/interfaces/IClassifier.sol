@@ -39,6 +39,9 @@ interface IClassifier {
     function classLimit() external view returns (uint256);
     /// @notice Perceptrons: learning rate; naive Bayes: smoothing; else 0.
     function parameter() external view returns (uint256);
+    /// @notice How many times the model was replaced as a whole since it was sealed: what was
+    /// taught before counts no more. 0 for ever where a model only learns.
+    function release() external view returns (uint256);
     /// @notice Whether loading has ended.
     function isSealed() external view returns (bool);
     /// @notice Number of words of the whole model.
@@ -60,6 +63,9 @@ interface IClassifier {
         view
         returns (uint256 class, int256[] memory scores);
     /// @notice Learns one example; owner only.
+    /// @return predicted what the model said before.
     /// @return changed whether the model changed.
-    function update(bytes calldata features, uint256 class) external returns (bool changed);
+    function update(bytes calldata features, uint256 class)
+        external
+        returns (uint256 predicted, bool changed);
 }

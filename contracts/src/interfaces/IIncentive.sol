@@ -38,8 +38,10 @@ interface IIncentive {
     error AlreadyReported(uint256 id, address caller);
     /// @notice Nothing is owed to this account.
     error NothingToWithdraw(address account);
-    /// @notice The release has ended: nothing is contributed or reported any more.
+    /// @notice It has ended: nothing is contributed any more.
     error ReleaseClosed();
+    /// @notice The contribution's release has ended: its deposit is its contributor's.
+    error ReleaseOver(uint256 id);
     error PaymentFailed(address to, uint256 amountWei);
 
     /// @notice A contributor got its deposit back, on its account here; `points` is what it
@@ -50,17 +52,21 @@ interface IIncentive {
     /// @notice A reporter got `amountWei` of somebody's deposit, on its account here.
     event Reported(uint256 indexed id, address indexed reporter, uint256 amountWei);
     event Withdrawn(address indexed account, uint256 amountWei);
-    /// @notice The release has ended; every open deposit is its contributor's.
+    /// @notice The model was replaced; every open deposit up to `lastId` is its contributor's.
+    event ReleaseEnded(uint256 lastId);
+    /// @notice The end; every open deposit is its contributor's.
     event Closed();
 
-    /// @notice The only caller of `onContribute`, `onRefund`, `onReport` and `close`.
+    /// @notice The only caller of `onContribute`, `onRefund`, `onReport`, `endRelease`, `close`.
     function trainer() external view returns (address);
     /// @notice The price of one contribution in this block, in wei.
     function priceWei() external view returns (uint256);
     /// @notice Number of contributions so far; the last one's id.
     function lastId() external view returns (uint256);
-    /// @notice Whether the release has ended.
+    /// @notice Whether nothing is contributed any more.
     function isClosed() external view returns (bool);
+    /// @notice The last contribution of releases that have ended; 0 while the first one runs.
+    function endedId() external view returns (uint256);
     /// @notice Points of an account, and of all together.
     function points(address account) external view returns (uint256 own, uint256 total);
     /// @notice What a contribution's record says: `digest` is 0 if it is settled, or never was.
@@ -101,6 +107,10 @@ interface IIncentive {
         uint256 predicted
     ) external returns (uint256 amountWei);
 
-    /// @notice Ends the release: every open deposit can be refunded in full; trainer only.
+    /// @notice The model was replaced, so that nothing can be judged that was contributed before:
+    /// every open deposit up to now can be refunded in full, at once; trainer only.
+    function endRelease() external;
+
+    /// @notice The same, and nothing is contributed any more; trainer only.
     function close() external;
 }

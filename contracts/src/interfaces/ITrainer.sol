@@ -11,6 +11,8 @@ interface ITrainer {
     error DeadlinePassed(uint256 deadline, uint256 now_);
     /// @notice Not as many labels as samples, or none.
     error WrongBatch(uint256 samples, uint256 labels);
+    /// @notice The model was replaced since the sender looked, and with it what features mean.
+    error WrongRelease(uint256 given, uint256 current);
     /// @notice The incentive was made for another trainer.
     error WrongIncentive(address incentive, address itsTrainer);
 
@@ -25,7 +27,11 @@ interface ITrainer {
         bytes features
     );
 
-    /// @notice The model; owned by this contract while it takes contributions.
+    /// @notice The model was replaced: contributions count against this release from now on, and
+    /// those before can be refunded in full.
+    event ReleaseStarted(uint256 indexed release);
+
+    /// @notice The model; taught by this contract alone while it takes contributions.
     function model() external view returns (address);
     /// @notice What contributions cost and bring.
     function incentive() external view returns (address);
@@ -34,6 +40,7 @@ interface ITrainer {
     /// account with the incentive; money that is there pays the price where less is sent.
     /// @param features as `IClassifier` takes them.
     /// @param class the label.
+    /// @param release of the model that the features are for (`IClassifier.release`).
     /// @param maximumWei the most that the sender will pay: the price depends on when the others
     /// contribute, which the sender cannot know.
     /// @param deadline the last second at which this may happen, unix time.
@@ -41,6 +48,7 @@ interface ITrainer {
     function contribute(
         bytes calldata features,
         uint256 class,
+        uint256 release,
         uint256 maximumWei,
         uint256 deadline
     ) external payable returns (uint256 id);
@@ -52,6 +60,7 @@ interface ITrainer {
     function contributeMany(
         bytes[] calldata features,
         uint256[] calldata classes,
+        uint256 release,
         uint256 maximumWei,
         uint256 deadline
     ) external payable returns (uint256 firstId);

@@ -10,6 +10,9 @@ contract PlainPerceptron is IClassifier, Ownable {
     uint256 public immutable featureLimit;
     uint256 public immutable classLimit;
 
+    /// @inheritdoc IClassifier
+    uint256 public release;
+
     int256[] private _weights;
 
     constructor(uint256 features, uint256 classes) Ownable(msg.sender) {
@@ -38,18 +41,23 @@ contract PlainPerceptron is IClassifier, Ownable {
     function update(bytes calldata features, uint256 class)
         external
         onlyOwner
-        returns (bool changed)
+        returns (uint256 predicted, bool changed)
     {
         require(class < classLimit, UnknownClass(class, classLimit));
-        (uint256 predicted,) = predict(features);
+        (predicted,) = predict(features);
         changed = predicted != class;
         emit ModelUpdated(class, changed);
-        if (!changed) return false;
+        if (!changed) return (predicted, false);
         for (uint256 j = 0; j < featureLimit; ++j) {
             int256 feature = int8(uint8(features[j]));
             _weights[class * featureLimit + j] += feature;
             _weights[predicted * featureLimit + j] -= feature;
         }
+    }
+
+    /// @dev As if the model had been replaced, by itself.
+    function replace() external {
+        release += 1;
     }
 
     function words(uint256 offset, uint256 count) external view returns (uint256[] memory words_) {

@@ -78,9 +78,11 @@ abstract contract TrainerFixture is Test {
         returns (IIncentive.Contribution memory contribution)
     {
         uint256 price = incentive.priceWei();
-        uint256 before = predicted(feature);
+        (uint256 before, uint256 release) = (predicted(feature), model.release());
         vm.prank(from);
-        uint256 id = trainer.contribute{value: price}(sample(feature), class, price, block.timestamp);
+        uint256 id = trainer.contribute{value: price}(
+            sample(feature), class, release, price, block.timestamp
+        );
         return IIncentive.Contribution(id, from, class, before, price, block.timestamp);
     }
 

@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {SelfAssessment} from "../../src/incentives/SelfAssessment.sol";
 import {IClassifier} from "../../src/interfaces/IClassifier.sol";
 import {IIncentive} from "../../src/interfaces/IIncentive.sol";
+import {PlainPerceptron} from "../helpers/PlainPerceptron.sol";
 import {TrainerFixture} from "../helpers/TrainerFixture.sol";
 
 /// @title Random walks of four accounts, one of them the owner, through a trainer.
@@ -23,6 +24,7 @@ contract TrainerHandler is TrainerFixture {
 
     IIncentive.Contribution[] private _contributions;
     uint256[] private _features;
+    uint256 private _endedId;
 
     constructor() {
         SelfAssessment.Rules memory rules = defaultRules();
@@ -52,9 +54,10 @@ contract TrainerHandler is TrainerFixture {
         if (extra % 3 == 0) valueWei = owed >= price ? 0 : price - owed;
         uint256 before = predicted(feature);
         bytes32 weights = _weights();
+        uint256 release = model.release();
         vm.prank(account);
         uint256 id = trainer.contribute{value: valueWei}(
-            sample(feature), class, price, block.timestamp
+            sample(feature), class, release, price, block.timestamp
         );
         vm.assertEq(id, _contributions.length + 1);
         paidInWei += valueWei;
@@ -72,7 +75,7 @@ contract TrainerHandler is TrainerFixture {
         address account = from % 4 == 0 ? accounts()[(from / 4) % 4] : one.contributor;
         bool agrees = predicted(_features[index]) == one.class;
         bool allowed = !settled[one.id] && account == one.contributor
-            && (incentive.isClosed() || (agrees && block.timestamp >= one.time + 100));
+            && (_isOver(one.id) || (agrees && block.timestamp >= one.time + 100));
         (, uint256 left) = incentive.recordOf(one.id);
         bool ok = _try(account, one, index, true);
         vm.assertEq(ok, allowed);
@@ -80,7 +83,7 @@ contract TrainerHandler is TrainerFixture {
         settled[one.id] = true;
         ++refunds[one.id];
         paidWei[one.id] += left;
-        if (!incentive.isClosed() && one.predicted != one.class) ++judged;
+        if (!_isOver(one.id) && one.predicted != one.class) ++judged;
     }
 
     function tryReport(uint256 from, uint256 choice) external {
@@ -93,7 +96,7 @@ contract TrainerHandler is TrainerFixture {
         bool ok = _try(account, one, index, false);
         if (!ok) return;
         (, uint256 left) = incentive.recordOf(one.id);
-        if (settled[one.id] || agrees || incentive.isClosed()) {
+        if (settled[one.id] || agrees || _isOver(one.id)) {
             somebodyTookWhatIsNotForfeited = true;
         }
         ++reports;
@@ -121,6 +124,18 @@ contract TrainerHandler is TrainerFixture {
         if (choice % 64 != 0 || incentive.isClosed() || _contributions.length < 20) return;
         vm.prank(trainer.owner());
         trainer.close();
+    }
+
+    /// @dev Seldom too.
+    function replaceModel(uint256 choice) external {
+        if (choice % 16 != 0) return;
+        PlainPerceptron(address(model)).replace();
+        _endedId = _contributions.length;
+    }
+
+    /// @dev Whether a contribution is of a release that has ended, or all have.
+    function _isOver(uint256 id) private view returns (bool) {
+        return incentive.isClosed() || id <= _endedId;
     }
 
     function _try(address from, IIncentive.Contribution memory one, uint256 index, bool isRefund)

@@ -125,8 +125,8 @@ class Classifier(ABC):
         classes: npt.NDArray[np.int64] = np.argmax(self.scores(rows), axis=1)
         return classes
 
-    def update(self, row: Row, class_: int) -> bool:
-        """Learns one example; whether the model changed.
+    def update(self, row: Row, class_: int) -> tuple[int, bool]:
+        """Learns one example; what the model said before, and whether it changed.
 
         Raises:
             ConfigurationError: a class that does not exist, or as `scores`.
@@ -135,7 +135,9 @@ class Classifier(ABC):
             raise ConfigurationError(
                 f"class is {class_}: this model has classes 0 to {self.class_limit - 1}"
             )
-        return self._learn(self._checked(row), int(class_))
+        checked = self._checked(row)
+        predicted = int(np.argmax(self._scores(checked)))
+        return predicted, self._learn(checked, int(class_))
 
     def row_bytes(self, row: Row) -> bytes:
         """A row as the contract takes it.
