@@ -103,6 +103,35 @@ def head_digest(words: Iterable[int]) -> bytes:
     return keccak(tag("head") + b"".join(_word(word) for word in words))
 
 
+def contribution_digest(class_: int, features: bytes) -> bytes:
+    """Digest of one labelled sample that is public on chain.
+
+    Args:
+        class_: the label.
+        features: as ``IClassifier`` takes them.
+    """
+    return keccak(tag("contribution") + _word(class_) + keccak(features))
+
+
+def record_digest(
+    *, id_: int, contributor: str, data: bytes, predicted: int, price_wei: int, time: int
+) -> bytes:
+    """Digest of all that never changes of one contribution.
+
+    Args:
+        id_: the contribution's number, from 1.
+        contributor: its account.
+        data: its `contribution_digest`.
+        predicted: what the model said before it learned from it.
+        price_wei: what was paid.
+        time: of its block, unix seconds.
+    """
+    if len(data) != DIGEST_BYTES:
+        raise ValueError(f"a digest has 32 bytes, not {len(data)}")
+    fields = _word(id_) + _address_word(contributor) + data
+    return keccak(tag("record") + fields + _word(predicted) + _word(price_wei) + _word(time))
+
+
 def result_message(
     context: RoundContext, *, sum_: bytes, opened: bytes, model: bytes, head: bytes
 ) -> bytes:

@@ -24,6 +24,7 @@ DdcaiError
 │   ├── ChainUnreachable
 │   ├── WrongChain
 │   ├── NotAFederation
+│   ├── NotATrainer
 │   ├── InsufficientBalance
 │   ├── ContractReverted        a contract's custom error, decoded
 │   └── TransactionPending      sent, but not mined within the deadline
@@ -133,6 +134,10 @@ class WrongChain(ChainError):
 
 class NotAFederation(ChainError):
     """The address holds no contract, or one that is not a ddcai federation."""
+
+
+class NotATrainer(ChainError):
+    """The address holds no contract, or one that is not a trainer."""
 
 
 class InsufficientBalance(ChainError):

@@ -20,6 +20,7 @@ ROOMS = (
     "quantise",
     "encryption",
     "attestation",
+    "incentives",
     "models",
     "chain",
     "store",

@@ -190,3 +190,17 @@ def test_what_json_does_not_have_is_refused(make: Callable[[], Any]) -> None:
 def test_tags_are_those_of_the_contracts() -> None:
     assert tag("result") == keccak(text="ddcai.v1.result")
     assert tag("head") == keccak(text="ddcai.v1.head")
+
+
+def test_the_digests_of_contributions_are_the_contract_s_layout() -> None:
+    """abi.encode of the tag and the fields; tests/chain/test_trainer.py holds the records of a
+    deployed contract against them."""
+    data = digests.contribution_digest(2, b"\x00\x01")
+    types = ["bytes32", "uint256", "bytes32"]
+    assert data == keccak(encode(types, [tag("contribution"), 2, keccak(b"\x00\x01")]))
+    fields = {"id_": 1, "contributor": ADDRESS, "data": data, "predicted": 0}
+    record = digests.record_digest(**fields, price_wei=7, time=9)  # type: ignore[arg-type]
+    types = ["bytes32", "uint256", "address", "bytes32", "uint256", "uint256", "uint256"]
+    assert record == keccak(encode(types, [tag("record"), 1, ADDRESS, data, 0, 7, 9]))
+    with pytest.raises(ValueError, match="32 bytes"):
+        digests.record_digest(**fields | {"data": b""}, price_wei=7, time=9)  # type: ignore[arg-type]

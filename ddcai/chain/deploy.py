@@ -2,126 +2,62 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
 from eth_abi import abi
 from eth_account.signers.local import LocalAccount
 from eth_utils.abi import get_abi_input_types
-from eth_utils.address import is_checksum_address, to_checksum_address
+from eth_utils.address import to_checksum_address
 from web3 import Web3
 
-from ddcai import strict_json
 from ddcai.chain import abi_errors, artifact
 from ddcai.chain.contract import Contract
+from ddcai.chain.deployment_file import DeploymentFile, check_address, check_name
 from ddcai.chain.node.connection import RpcFailure, request
 from ddcai.chain.records import Rules
 from ddcai.chain.transactions import DEFAULT_FEE_CAP_WEI, Sender
 from ddcai.digests import config_digest
 from ddcai.errors import ChainError, ConfigurationError, ContractReverted
-from ddcai.keyfile import write_atomically
 
 G1_ADD = "0x000000000000000000000000000000000000000b"
-_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}$")
 _DIGEST = re.compile(r"^0x[0-9a-f]{64}$")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deployment:
+class Deployment(DeploymentFile):
     """Where a federation is, and what a newcomer needs to join it.
 
     Attributes:
-        chain_id: of its chain.
-        name: for people; lower-case letters, digits and hyphens.
         federation, head, quorum: contract addresses.
-        deployed_block: no event of the federation is older.
-        gas_used: by the whole deployment.
         config: the federation's configuration as JSON values; its digest is on chain.
         encryption_key_digest: 0x-prefixed hex, as the contract has it.
         initial_model_digest: 0x-prefixed hex.
     """
 
-    chain_id: int
-    name: str
     federation: str
     head: str
     quorum: str
-    deployed_block: int
-    gas_used: int
     config: dict[str, Any]
     encryption_key_digest: str
     initial_model_digest: str
 
     def __post_init__(self) -> None:
-        check_name(self.name)
+        super().__post_init__()
         for field in ("federation", "head", "quorum"):
-            value = getattr(self, field)
-            if not is_checksum_address(value):
-                raise ConfigurationError(f"{field} is {value!r}: give a checksum address")
+            check_address(field, getattr(self, field))
         for field in ("encryption_key_digest", "initial_model_digest"):
             value = getattr(self, field)
             if not isinstance(value, str) or not _DIGEST.match(value):
                 raise ConfigurationError(f"{field} is {value!r}: give 0x and 64 hex digits")
-        for field, least in (("chain_id", 1), ("deployed_block", 0), ("gas_used", 0)):
-            value = getattr(self, field)
-            if type(value) is not int or value < least:
-                raise ConfigurationError(f"{field} is {value!r}: give a number from {least}")
         if not isinstance(self.config, dict):
             raise ConfigurationError(f"config is {self.config!r}: give a JSON object")
 
-    def save(self, folder: Path | str) -> Path:
-        """Writes ``<chain_id>-<name>.json`` into a folder (usually ``deployments``).
-
-        Raises:
-            ConfigurationError: another federation has this name on this chain, in this folder.
-        """
-        path = Path(folder) / f"{self.chain_id}-{self.name}.json"
-        if path.exists() and Deployment.load(path).federation != self.federation:
-            raise ConfigurationError(
-                f"{path} is another federation: choose another name, or move that file away"
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
-        write_atomically(path, text.encode(), mode=0o644)
-        return path
-
-    @classmethod
-    def load(cls, path: Path | str) -> Self:
-        """Reads what `save` wrote.
-
-        Raises:
-            ConfigurationError: missing, or not a deployment file.
-        """
-        try:
-            content = strict_json.loads(Path(path).read_bytes())
-        except OSError as error:
-            raise ConfigurationError(
-                f"cannot read the deployment file {path}: {error.strerror}"
-            ) from error
-        except ValueError as error:
-            raise ConfigurationError(f"{path} is not a deployment file: {error}") from error
-        names = {field.name for field in fields(cls)}
-        if not isinstance(content, dict) or set(content) != names:
-            found = sorted(content) if isinstance(content, dict) else type(content).__name__
-            raise ConfigurationError(
-                f"{path} is not a deployment file: it has {found}, expected {sorted(names)}"
-            )
-        try:
-            return cls(**content)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{path}: {error}") from error
-
-
-def check_name(name: object) -> None:
-    """Raises ConfigurationError unless a federation's name can be part of a file name."""
-    if not isinstance(name, str) or not _NAME.match(name):
-        raise ConfigurationError(
-            f"name is {name!r}: use lower-case letters, digits and hyphens, at most 64"
-        )
+    @property
+    def main_address(self) -> str:
+        return self.federation
 
 
 def check_bls_precompiles(w3: Web3) -> None:
@@ -192,7 +128,7 @@ def deploy_federation(
 
     def create(what: str, *arguments: Any) -> Contract:
         nonlocal gas_used
-        receipt = sender.send(None, _creation(what, arguments))
+        receipt = sender.send(None, creation(what, arguments))
         gas_used += receipt.gas_used
         if receipt.contract_address is None:
             raise ChainError(f"{receipt.tx_hash} created no {what}: is this an Ethereum node?")
@@ -233,7 +169,8 @@ def deploy_federation(
     )
 
 
-def _creation(what: str, arguments: Sequence[Any]) -> bytes:
+def creation(what: str, arguments: Sequence[Any]) -> bytes:
+    """Bytecode that creates a contract of ours, with its constructor's arguments."""
     compiled = artifact.load(what)
     entry = next((one for one in compiled.abi if one["type"] == "constructor"), None)
     types = get_abi_input_types(entry) if entry else []  # type: ignore[arg-type]
@@ -249,7 +186,7 @@ def _check_rules(
     """
     nowhere = "0x000000000000000000000000000000000000dEaD"
     arguments = (rules.to_abi(), initial_model_digest, nowhere, nowhere, list(invited))
-    call = {"from": sponsor, "data": "0x" + _creation("Federation", arguments).hex()}
+    call = {"from": sponsor, "data": "0x" + creation("Federation", arguments).hex()}
     try:
         request(w3, "eth_call", [call, "latest"])
     except RpcFailure as failure:

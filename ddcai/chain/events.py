@@ -1,4 +1,4 @@
-"""A federation's events, decoded, in the order in which they happened."""
+"""A contract's events, decoded, in the order in which they happened."""
 
 from __future__ import annotations
 
@@ -33,15 +33,23 @@ class Event:
     timestamp: int
 
 
-def events(w3: Web3, address: str, from_block: int = 0, to_block: int | None = None) -> list[Event]:
-    """All events of one federation in a range of blocks, both ends included.
+def events(
+    w3: Web3,
+    address: str,
+    from_block: int = 0,
+    to_block: int | None = None,
+    *,
+    contract_name: str = "Federation",
+) -> list[Event]:
+    """All events of one contract in a range of blocks, both ends included.
 
     Args:
-        address: the federation's contract.
+        address: the contract.
         from_block: a block at or before the deployment misses nothing.
         to_block: None for the latest.
+        contract_name: whose ABI the events are decoded by; others are left out.
     """
-    contract = Contract(w3, to_checksum_address(address), artifact.load("Federation"))
+    contract = Contract(w3, to_checksum_address(address), artifact.load(contract_name))
     last = int(request(w3, "eth_blockNumber", []), 16) if to_block is None else to_block
     if last < from_block:
         return []

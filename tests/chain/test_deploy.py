@@ -169,7 +169,7 @@ def test_another_federation_is_not_overwritten(deployment: Deployment, tmp_path:
     deployment.save(tmp_path)
     deployment.save(tmp_path)
     other = replace(deployment, federation=KEY_HOLDER.address)
-    with pytest.raises(ConfigurationError, match="another federation"):
+    with pytest.raises(ConfigurationError, match="another deployment"):
         other.save(tmp_path)
     assert Deployment.load(tmp_path / "31337-hearts.json") == deployment
 
