@@ -9,6 +9,8 @@ import {Test} from "./helpers/Vm.sol";
 
 /// @notice Keys, proofs and signatures are py_ecc's, but where a test needs bad ones.
 contract BlsQuorumTest is Test {
+    address private constant MEMBER = address(0xA000);
+
     BlsQuorum private quorum;
     bytes[] private keys;
     bytes[] private proofs;
@@ -41,23 +43,23 @@ contract BlsQuorumTest is Test {
         vm.expectRevert(
             abi.encodeWithSelector(Ownable.OwnableUnauthorizedAccount.selector, stranger)
         );
-        quorum.register(0, keys[0], proofs[0]);
+        quorum.register(0, MEMBER, keys[0], proofs[0]);
         _expectEmpty();
     }
 
     function test_register_refuses_another_index() public {
         vm.expectRevert(abi.encodeWithSelector(IQuorum.UnexpectedIndex.selector, 1, 0));
-        quorum.register(1, keys[0], proofs[0]);
-        quorum.register(0, keys[0], proofs[0]);
+        quorum.register(1, MEMBER, keys[0], proofs[0]);
+        quorum.register(0, MEMBER, keys[0], proofs[0]);
         vm.expectRevert(abi.encodeWithSelector(IQuorum.UnexpectedIndex.selector, 0, 1));
-        quorum.register(0, keys[1], proofs[1]);
+        quorum.register(0, MEMBER, keys[1], proofs[1]);
         vm.assertEq(quorum.keyOf(0), keys[0]);
     }
 
     function test_register_refuses_a_key_twice() public {
-        quorum.register(0, keys[0], proofs[0]);
+        quorum.register(0, MEMBER, keys[0], proofs[0]);
         vm.expectRevert(abi.encodeWithSelector(IQuorum.KeyInUse.selector, keccak256(keys[0])));
-        quorum.register(1, keys[0], proofs[0]);
+        quorum.register(1, MEMBER, keys[0], proofs[0]);
     }
 
     function test_register_refuses_lengths() public {
@@ -73,7 +75,7 @@ contract BlsQuorumTest is Test {
         _refuseKey(new bytes(128));
         // With the proof at infinity the pairing equation alone would hold.
         vm.expectRevert(abi.encodeWithSelector(IQuorum.InvalidKey.selector, 128));
-        quorum.register(0, new bytes(128), new bytes(256));
+        quorum.register(0, MEMBER, new bytes(128), new bytes(256));
         _refuseProof(new bytes(256));
     }
 
@@ -122,7 +124,7 @@ contract BlsQuorumTest is Test {
         bytes memory proof = proofs[0];
         if (bit < 8 * 128) key[bit / 8] ^= bytes1(uint8(1 << (bit % 8)));
         else proof[bit / 8 - 128] ^= bytes1(uint8(1 << (bit % 8)));
-        (bool ok,) = address(quorum).call(abi.encodeCall(quorum.register, (0, key, proof)));
+        (bool ok,) = address(quorum).call(abi.encodeCall(quorum.register, (0, MEMBER, key, proof)));
         vm.assertFalse(ok);
         _expectEmpty();
     }
@@ -173,8 +175,8 @@ contract BlsQuorumTest is Test {
     function test_verify_refuses_keys_that_cancel_out() public {
         uint256 secret = BlsSigner.secretKey(0);
         uint256 opposite = BlsSigner.ORDER - secret;
-        quorum.register(0, BlsSigner.publicKey(secret), BlsSigner.prove(secret));
-        quorum.register(1, BlsSigner.publicKey(opposite), BlsSigner.prove(opposite));
+        quorum.register(0, MEMBER, BlsSigner.publicKey(secret), BlsSigner.prove(secret));
+        quorum.register(1, MEMBER, BlsSigner.publicKey(opposite), BlsSigner.prove(opposite));
         vm.assertFalse(quorum.verify(message, _bitmap(3), new bytes(256)));
     }
 
@@ -182,7 +184,7 @@ contract BlsQuorumTest is Test {
         // 258 members, of whom 0, 255, 256 and 257 sign.
         for (uint256 i = 0; i < 258; ++i) {
             uint256 secret = BlsSigner.secretKey(i);
-            quorum.register(i, BlsSigner.publicKey(secret), BlsSigner.prove(secret));
+            quorum.register(i, MEMBER, BlsSigner.publicKey(secret), BlsSigner.prove(secret));
         }
         uint256[] memory signers = new uint256[](2);
         signers[0] = (1 << 255) | 1;
@@ -194,21 +196,171 @@ contract BlsQuorumTest is Test {
         vm.assertFalse(quorum.verify(message, signers, BlsSigner.signAll(members, message)));
     }
 
+    function test_pack_writes_the_sum_and_the_keys_for_anyone() public {
+        _registerMany(0, 5);
+        vm.prank(address(0xbad));
+        quorum.pack(0);
+        vm.assertEq(quorum.packedCount(0), 5);
+        vm.assertEq(quorum.packedCount(1), 0);
+        vm.assertEq(quorum.keyCount(), 5);
+        uint256 all = 0;
+        bytes memory expected = "";
+        for (uint256 i = 0; i < 5; ++i) {
+            all = addmod(all, BlsSigner.secretKey(i), BlsSigner.ORDER);
+            expected = bytes.concat(expected, _short(quorum.keyOf(i)));
+        }
+        bytes memory sum = _short(BlsSigner.publicKey(all));
+        address page = _pageOf(0);
+        vm.assertEq(page.code, bytes.concat(hex"00", sum, expected));
+        // STOP: whoever calls it runs nothing.
+        (bool ok, bytes memory answer) = page.call(hex"ff");
+        vm.assertTrue(ok && answer.length == 0);
+    }
+
+    function test_pack_refuses_when_nothing_is_new() public {
+        vm.expectRevert(abi.encodeWithSelector(IQuorum.NothingToPack.selector, 0, 0));
+        quorum.pack(0);
+        _registerMany(0, 3);
+        vm.expectRevert(abi.encodeWithSelector(IQuorum.NothingToPack.selector, 1, 0));
+        quorum.pack(1);
+        vm.expectRevert(abi.encodeWithSignature("Panic(uint256)", 0x11)); // overflow
+        quorum.pack(type(uint256).max);
+        quorum.pack(0);
+        address page = _pageOf(0);
+        vm.expectRevert(abi.encodeWithSelector(IQuorum.NothingToPack.selector, 0, 3));
+        quorum.pack(0);
+        vm.assertTrue(page == _pageOf(0));
+    }
+
+    function test_pack_again_gives_what_packing_at_once_gives() public {
+        BlsQuorum other = new BlsQuorum();
+        for (uint256 i = 0; i < 130; ++i) {
+            uint256 secret = BlsSigner.secretKey(i);
+            bytes memory key = BlsSigner.publicKey(secret);
+            bytes memory proof = BlsSigner.prove(secret);
+            quorum.register(i, MEMBER, key, proof);
+            other.register(i, MEMBER, key, proof);
+            if (i == 0 || i == 7 || i == 127 || i == 128) quorum.pack(i / 128);
+        }
+        quorum.pack(1);
+        other.pack(1);
+        other.pack(0);
+        vm.assertEq(quorum.packedCount(0), 128);
+        vm.assertEq(quorum.packedCount(1), 2);
+        vm.assertEq(_pageOf(0).code, _codeOf(other, 0));
+        vm.assertEq(_pageOf(1).code, _codeOf(other, 1));
+        // Pages of both kinds: nearly all of the first, none or one of the second.
+        uint256 signers = type(uint128).max ^ (1 << 77);
+        vm.assertTrue(quorum.verify(message, _bitmap(signers), _sign(signers)));
+        signers ^= 1 << 129;
+        vm.assertTrue(quorum.verify(message, _bitmap(signers), _sign(signers)));
+        vm.assertFalse(quorum.verify(message, _bitmap(signers ^ (1 << 128)), _sign(signers)));
+        vm.assertFalse(quorum.verify(message, _bitmap(signers | (1 << 130)), _sign(signers)));
+    }
+
+    /// forge-config: default.fuzz.runs = 128
+    function testFuzz_verify_does_not_depend_on_packing(uint256 early, uint256 late, uint256 signers, uint256 flip)
+        public
+    {
+        _registerMany(0, 12);
+        (early, late) = (early % 13, late % 13);
+        signers = _bound(signers, 1, (1 << 12) - 1);
+        bytes memory signature = _sign(signers);
+        uint256 other = signers ^ (1 << (flip % 12));
+        BlsQuorum packed = new BlsQuorum();
+        quorum = packed;
+        for (uint256 i = 0; i < 12; ++i) {
+            if (i > 0 && (i == early || i == late)) packed.pack(0);
+            _registerMany(i, 1);
+        }
+        vm.assertTrue(packed.verify(message, _bitmap(signers), signature));
+        vm.assertFalse(packed.verify(message, _bitmap(other), signature));
+        vm.assertFalse(packed.verify(message, _bitmap(signers | (1 << 12)), signature));
+        vm.assertFalse(packed.verify(message, _bitmap(signers), new bytes(256)));
+    }
+
+    function test_verify_of_packed_keys_that_cancel_out() public {
+        // Members 0 and 1 cancel out, and so do 2 and 3: sums of pages, of signers and of those
+        // absent are infinity here and there.
+        for (uint256 i = 0; i < 2; ++i) {
+            uint256 secret = BlsSigner.secretKey(i);
+            uint256 opposite = BlsSigner.ORDER - secret;
+            quorum.register(2 * i, MEMBER, BlsSigner.publicKey(secret), BlsSigner.prove(secret));
+            quorum.register(
+                2 * i + 1, MEMBER, BlsSigner.publicKey(opposite), BlsSigner.prove(opposite)
+            );
+        }
+        quorum.pack(0);
+        vm.assertFalse(quorum.verify(message, _bitmap(0xf), new bytes(256))); // the page's sum
+        vm.assertFalse(quorum.verify(message, _bitmap(0x3), new bytes(256)));
+        bytes memory first = BlsSigner.sign(BlsSigner.secretKey(0), message);
+        vm.assertTrue(quorum.verify(message, _bitmap(0xd), first)); // infinity less member 1
+        vm.assertTrue(quorum.verify(message, _bitmap(0x1), first));
+        quorum = new BlsQuorum();
+        _registerMany(0, 4);
+        uint256 secret4 = BlsSigner.secretKey(4);
+        quorum.register(4, MEMBER, BlsSigner.publicKey(secret4), BlsSigner.prove(secret4));
+        secret4 = BlsSigner.ORDER - secret4;
+        quorum.register(5, MEMBER, BlsSigner.publicKey(secret4), BlsSigner.prove(secret4));
+        quorum.pack(0);
+        vm.assertTrue(quorum.verify(message, _bitmap(0xf), _sign(0xf))); // absent: infinity
+    }
+
+    function test_keyCount_and_scheme() public {
+        vm.assertEq(quorum.keyCount(), 0);
+        _registerAll();
+        vm.assertEq(quorum.keyCount(), keys.length);
+        vm.assertEq(bytes(quorum.scheme()), "bls");
+    }
+
+    function _registerMany(uint256 first, uint256 count) private {
+        for (uint256 i = first; i < first + count; ++i) {
+            uint256 secret = BlsSigner.secretKey(i);
+            quorum.register(i, MEMBER, BlsSigner.publicKey(secret), BlsSigner.prove(secret));
+        }
+    }
+
+    function _sign(uint256 signers) private view returns (bytes memory) {
+        return BlsSigner.signAll(signers, message);
+    }
+
+    /// @dev 128 bytes of EIP-2537 without the padding: 96.
+    function _short(bytes memory point) private pure returns (bytes memory out) {
+        out = new bytes(96);
+        for (uint256 i = 0; i < 48; ++i) {
+            (out[i], out[48 + i]) = (point[16 + i], point[80 + i]);
+        }
+    }
+
+    /// @dev Where a page is: the mapping is in slot 3, behind owner, keys and used hashes.
+    function _pageOf(uint256 page) private view returns (address) {
+        return _pageIn(quorum, page);
+    }
+
+    function _codeOf(BlsQuorum of_, uint256 page) private view returns (bytes memory) {
+        return _pageIn(of_, page).code;
+    }
+
+    function _pageIn(BlsQuorum of_, uint256 page) private view returns (address) {
+        bytes32 slot = keccak256(abi.encode(page, uint256(3)));
+        return address(uint160(uint256(vm.load(address(of_), slot))));
+    }
+
     function _registerAll() private {
         for (uint256 i = 0; i < keys.length; ++i) {
-            quorum.register(i, keys[i], proofs[i]);
+            quorum.register(i, MEMBER, keys[i], proofs[i]);
         }
     }
 
     function _refuseKey(bytes memory key) private {
         vm.expectRevert(abi.encodeWithSelector(IQuorum.InvalidKey.selector, key.length));
-        quorum.register(0, key, proofs[0]);
+        quorum.register(0, MEMBER, key, proofs[0]);
         _expectEmpty();
     }
 
     function _refuseProof(bytes memory proof) private {
         vm.expectRevert(abi.encodeWithSelector(IQuorum.InvalidProofOfPossession.selector, 0));
-        quorum.register(0, keys[0], proof);
+        quorum.register(0, MEMBER, keys[0], proof);
         _expectEmpty();
     }
 

@@ -55,25 +55,38 @@ contract GasSnapshot is FederationFixture {
         _snap("cancelRound");
     }
 
-    function test_gas_of_quorums() public {
-        IFederation.Rules memory rules = defaultRules();
-        deploy(rules);
+    function test_gas_of_the_bls_quorum() public {
+        deploy(defaultRules());
         inviteAndRegister(64);
-        uint256[4] memory sizes = [uint256(4), 5, 20, 64];
-        string[4] memory names = ["4 signers", "5 signers", "20 signers", "64 signers"];
-        bytes memory signature;
-        for (uint256 i = 0; i < sizes.length; ++i) {
-            uint256 signers = (1 << sizes[i]) - 1;
-            signature = quorumSignature(1, signers);
-            bytes32 message = federation.resultMessage(
-                1, SUM, OPENED, modelOf(1), headDigest(headWords(1))
-            );
-            (bool ok, bytes memory answer) = address(quorum).call(
-                abi.encodeCall(quorum.verify, (message, _bitmap(signers), signature))
-            );
-            vm.assertTrue(ok && abi.decode(answer, (bool)));
-            vm.snapshotGasLastCall("BlsQuorum", string.concat("verify, ", names[i]));
-        }
+        _verify("4 signers", "of storage", 0xf);
+        _verify("5 signers", "of storage", 0x1f);
+        _verify("20 signers", "of storage", (1 << 20) - 1);
+        _verify("64 signers", "of storage", (1 << 64) - 1);
+        quorum.pack(0);
+        vm.snapshotGasLastCall("BlsQuorum", "pack, 64 keys");
+        _verify("4 signers", "of a page of 64", 0xf);
+        _verify("5 signers", "of a page of 64", 0x1f);
+        _verify("20 signers", "of a page of 64", (1 << 20) - 1);
+        _verify("32 signers", "of a page of 64", (1 << 32) - 1);
+        _verify("43 signers", "of a page of 64", (1 << 43) - 1);
+        _verify("64 signers", "of a page of 64", (1 << 64) - 1);
+    }
+
+    function test_gas_of_the_bls_quorum_with_full_pages() public {
+        deploy(defaultRules());
+        inviteAndRegister(128);
+        quorum.pack(0);
+        vm.snapshotGasLastCall("BlsQuorum", "pack, 128 keys");
+        _verify("64 signers", "of a page of 128", (1 << 64) - 1);
+        _verify("128 signers", "of a page of 128", (1 << 128) - 1);
+    }
+
+    /// @dev Of members 0 to 4: a small federation's numbers.
+    function test_gas_of_a_small_bls_quorum() public {
+        quorum.pack(0);
+        vm.snapshotGasLastCall("BlsQuorum", "pack, 5 keys");
+        _verify("4 signers", "of a page of 5", 0xf);
+        _verify("5 signers", "of a page of 5", 0x1f);
     }
 
     function test_gas_of_heads() public {
@@ -109,6 +122,18 @@ contract GasSnapshot is FederationFixture {
         (bool ok,) = address(head_).call(abi.encodeCall(head_.predict, (features)));
         vm.assertTrue(ok);
         vm.snapshotGasLastCall("PerceptronHead", string.concat("predict, ", name));
+    }
+
+    /// @dev As a transaction: a static call would not be isolated.
+    function _verify(string memory who, string memory where, uint256 signers) private {
+        bytes memory signature = quorumSignature(1, signers);
+        bytes32 message =
+            federation.resultMessage(1, SUM, OPENED, modelOf(1), headDigest(headWords(1)));
+        (bool ok, bytes memory answer) = address(quorum).call(
+            abi.encodeCall(quorum.verify, (message, _bitmap(signers), signature))
+        );
+        vm.assertTrue(ok && abi.decode(answer, (bool)));
+        vm.snapshotGasLastCall("BlsQuorum", string.concat("verify, ", who, " ", where));
     }
 
     function _snap(string memory name) private {

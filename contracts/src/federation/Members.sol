@@ -44,7 +44,7 @@ abstract contract Members is Rulebook, Payments {
         standing.index = uint16(index); // below MAX_MEMBERS
         _members.push(msg.sender);
         emit MemberRegistered(msg.sender, index, key);
-        _quorum.register(index, key, proof);
+        _quorum.register(index, msg.sender, key, proof);
     }
 
     /// @inheritdoc IFederation
