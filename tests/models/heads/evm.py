@@ -14,13 +14,19 @@ from eth_utils.abi import abi_to_signature, get_abi_input_types, get_abi_output_
 from eth_utils.crypto import keccak
 
 from ddcai.chain import artifact
+from ddcai.chain.abi_errors import decode_revert
 
 OWNER = b"\x0a" * 20
 GAS = 2**40
 
 
 class Reverted(Exception):
-    """Refused, with these bytes."""
+    """Refused, with this custom error and its values."""
+
+    def __init__(self, data: bytes) -> None:
+        error = decode_revert(data)
+        self.name, self.values = error.name, tuple(error.arguments.values())
+        super().__init__(f"{self.name}{self.values}")
 
 
 class Evm:
@@ -61,6 +67,14 @@ class Evm:
             raise Reverted(computation.output)
         return computation
 
+    def snapshot(self) -> Any:
+        """The state as it is, for `revert`."""
+        return self.state.snapshot()
+
+    def revert(self, snapshot: Any) -> None:
+        """Back to a snapshot; it, and later ones, are used up."""
+        self.state.revert(snapshot)
+
     def deploy(self, name: str, *arguments: int) -> Instance:
         """Creates a contract from its artifact."""
         compiled = artifact.load(name)
@@ -78,12 +92,14 @@ class Instance:
     def __init__(self, evm: Evm, address: bytes, compiled: artifact.Artifact) -> None:
         self._evm, self.address = evm, address
         self._functions = {one["name"]: one for one in compiled.abi if one["type"] == "function"}
+        self.logs: list[tuple[tuple[int, ...], bytes]] = []
 
     def __call__(self, name: str, *arguments: Any) -> Any:
-        """Calls a function, for good; its result."""
+        """Calls a function, for good; its result. `logs` has the topics and data it emitted."""
         entry: Any = self._functions[name]
         data = keccak(text=abi_to_signature(entry))[:4]
         data += abi.encode(get_abi_input_types(entry), arguments)
         computation = self._evm._run(self.address, data)
+        self.logs = [(topics, body) for _, topics, body in computation.get_log_entries()]
         values = abi.decode(get_abi_output_types(entry), computation.output)
         return values[0] if len(values) == 1 else values
