@@ -145,8 +145,13 @@ class Classifier(ABC):
         Raises:
             ConfigurationError: as `scores`.
         """
-        checked = self._checked(row)
-        return checked.tobytes() if self.dense else checked.astype(">u2").tobytes()
+        return self.bytes_of(row, self.feature_limit)
+
+    @classmethod
+    def bytes_of(cls, row: Row, feature_limit: int) -> bytes:
+        """As `row_bytes`, for any model of this kind and this number of features."""
+        checked = cls._check(row, feature_limit)
+        return checked.tobytes() if cls.dense else checked.astype(">u2").tobytes()
 
     def row_of(self, data: bytes) -> Row:
         """The row that these bytes stand for: int8[d], or int64 indices.
@@ -163,12 +168,15 @@ class Classifier(ABC):
             raise MalformedError(str(error)) from error
 
     def _checked(self, row: Row) -> Row:
+        return self._check(row, self.feature_limit)
+
+    @classmethod
+    def _check(cls, row: Row, limit: int) -> Row:
         row = np.asarray(row)
-        if self.dense:
-            if row.dtype != np.int8 or row.shape != (self.feature_limit,):
+        if cls.dense:
+            if row.dtype != np.int8 or row.shape != (limit,):
                 raise ConfigurationError(
-                    f"features {row.dtype}{list(row.shape)}: this model takes "
-                    f"int8[{self.feature_limit}]"
+                    f"features {row.dtype}{list(row.shape)}: this model takes int8[{limit}]"
                 )
             return row
         if row.ndim != 1 or (row.size and row.dtype.kind not in "iu"):
@@ -176,9 +184,9 @@ class Classifier(ABC):
                 f"features {row.dtype}{list(row.shape)}: this model takes integer indices"
             )
         row = row.astype(np.int64)
-        if row.size and (row[0] < 0 or row[-1] >= self.feature_limit or (np.diff(row) < 1).any()):
+        if row.size and (row[0] < 0 or row[-1] >= limit or (np.diff(row) < 1).any()):
             raise ConfigurationError(
-                f"feature indices must ascend strictly, from 0 to {self.feature_limit - 1} at most"
+                f"feature indices must ascend strictly, from 0 to {limit - 1} at most"
             )
         return row
 
