@@ -18,6 +18,7 @@ const target = join(here, '..', 'ddcai', 'chain', 'artifacts')
 const contracts = [
   'BlsQuorum',
   'CollaborativeTrainer',
+  'EcdsaQuorum',
   'Federation',
   'PerceptronHead',
   'incentives/SelfAssessment',

@@ -19,6 +19,7 @@ NEEDED = (
     "ddcai/py.typed",
     "ddcai/chain/artifacts/Federation.json",
     "ddcai/chain/artifacts/BlsQuorum.json",
+    "ddcai/chain/artifacts/EcdsaQuorum.json",
     "ddcai/chain/artifacts/PerceptronHead.json",
     "ddcai/chain/artifacts/CollaborativeTrainer.json",
     "ddcai/chain/artifacts/SelfAssessment.json",

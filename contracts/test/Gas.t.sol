@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {EcdsaQuorum} from "../src/EcdsaQuorum.sol";
 import {PerceptronHead} from "../src/PerceptronHead.sol";
 import {IFederation} from "../src/interfaces/IFederation.sol";
+import {EcdsaSigner} from "./helpers/EcdsaSigner.sol";
 import {FederationFixture} from "./helpers/FederationFixture.sol";
 
 /// @notice Gas of whole transactions (isolated: 21,000 and calldata included) and code sizes,
@@ -89,6 +91,23 @@ contract GasSnapshot is FederationFixture {
         _verify("5 signers", "of a page of 5", 0x1f);
     }
 
+    function test_gas_of_the_ecdsa_quorum() public {
+        EcdsaQuorum ecdsaQuorum = new EcdsaQuorum();
+        for (uint256 i = 0; i < 64; ++i) {
+            ecdsaQuorum.register(
+                i,
+                account(i),
+                EcdsaSigner.publicKey(i),
+                EcdsaSigner.prove(address(ecdsaQuorum), i, account(i))
+            );
+        }
+        vm.snapshotGasLastCall("EcdsaQuorum", "register");
+        _verifyEcdsa(ecdsaQuorum, "of storage");
+        ecdsaQuorum.pack(0);
+        vm.snapshotGasLastCall("EcdsaQuorum", "pack, 64 keys");
+        _verifyEcdsa(ecdsaQuorum, "of a page of 64");
+    }
+
     function test_gas_of_heads() public {
         _head(16, 2, "16x2");
         _head(64, 2, "64x2");
@@ -100,6 +119,7 @@ contract GasSnapshot is FederationFixture {
     function test_code_sizes() public {
         vm.snapshotValue("sizes", "Federation", address(federation).code.length);
         vm.snapshotValue("sizes", "BlsQuorum", address(quorum).code.length);
+        vm.snapshotValue("sizes", "EcdsaQuorum", address(new EcdsaQuorum()).code.length);
         vm.snapshotValue("sizes", "PerceptronHead", address(head).code.length);
         vm.assertLe(address(federation).code.length, 24_576); // EIP-170
     }
@@ -134,6 +154,21 @@ contract GasSnapshot is FederationFixture {
         );
         vm.assertTrue(ok && abi.decode(answer, (bool)));
         vm.snapshotGasLastCall("BlsQuorum", string.concat("verify, ", who, " ", where));
+    }
+
+    function _verifyEcdsa(EcdsaQuorum of_, string memory where) private {
+        uint256[4] memory sizes = [uint256(4), 5, 20, 64];
+        string[4] memory names = ["4 signers ", "5 signers ", "20 signers ", "64 signers "];
+        bytes32 message = keccak256("message");
+        for (uint256 i = 0; i < sizes.length; ++i) {
+            uint256 signers = (1 << sizes[i]) - 1;
+            bytes memory signature = EcdsaSigner.signAll(address(of_), signers, message);
+            (bool ok, bytes memory answer) = address(of_).call(
+                abi.encodeCall(of_.verify, (message, _bitmap(signers), signature))
+            );
+            vm.assertTrue(ok && abi.decode(answer, (bool)));
+            vm.snapshotGasLastCall("EcdsaQuorum", string.concat("verify, ", names[i], where));
+        }
     }
 
     function _snap(string memory name) private {

@@ -13,6 +13,7 @@ from ddcai.errors import ChainError
 NAMES = (
     "Federation",
     "BlsQuorum",
+    "EcdsaQuorum",
     "PerceptronHead",
     "CollaborativeTrainer",
     "SelfAssessment",

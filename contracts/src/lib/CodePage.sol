@@ -27,6 +27,12 @@ library CodePage {
         return page == address(0) ? 0 : page.code.length - 1;
     }
 
+    /// @dev All data of a page; nothing for the zero address.
+    function read(address page) internal view returns (bytes memory data) {
+        data = new bytes(length(page));
+        copy(page, data);
+    }
+
     /// @dev Copies a page's data to the front of `data`, as much as fits; the zero address has none.
     function copy(address page, bytes memory data) internal view {
         uint256 size = length(page);
