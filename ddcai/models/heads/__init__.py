@@ -21,17 +21,7 @@ from ddcai.models.heads.perceptron_head import (
 )
 from ddcai.models.heads.sparse_centroid import SparseNearestCentroid
 from ddcai.models.heads.sparse_perceptron import SparsePerceptron
-
-TWINS: dict[str, type[Classifier]] = {
-    twin.kind: twin
-    for twin in (
-        DensePerceptron,
-        SparsePerceptron,
-        NaiveBayes,
-        NearestCentroid,
-        SparseNearestCentroid,
-    )
-}
+from ddcai.models.heads.twins import TWINS
 
 __all__ = [
     "Classifier",
