@@ -21,6 +21,7 @@ const contracts = [
   'EcdsaQuorum',
   'Federation',
   'PerceptronHead',
+  'incentives/PredictionMarket',
   'incentives/SelfAssessment',
   'classifiers/DensePerceptron',
   'classifiers/NaiveBayes',

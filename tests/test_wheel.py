@@ -22,6 +22,7 @@ NEEDED = (
     "ddcai/chain/artifacts/EcdsaQuorum.json",
     "ddcai/chain/artifacts/PerceptronHead.json",
     "ddcai/chain/artifacts/CollaborativeTrainer.json",
+    "ddcai/chain/artifacts/PredictionMarket.json",
     "ddcai/chain/artifacts/SelfAssessment.json",
     "ddcai/chain/artifacts/DensePerceptron.json",
     "ddcai/chain/artifacts/NaiveBayes.json",

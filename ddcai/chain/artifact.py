@@ -16,6 +16,7 @@ NAMES = (
     "EcdsaQuorum",
     "PerceptronHead",
     "CollaborativeTrainer",
+    "PredictionMarket",
     "SelfAssessment",
     "DensePerceptron",
     "NaiveBayes",

@@ -47,7 +47,7 @@ abstract contract Ledger is IIncentive {
     }
 
     /// @inheritdoc IIncentive
-    function endRelease() external onlyTrainer {
+    function endRelease() public virtual onlyTrainer {
         _totals.endedId = _totals.lastId;
         emit ReleaseEnded(_totals.lastId);
     }
@@ -90,7 +90,7 @@ abstract contract Ledger is IIncentive {
     }
 
     /// @inheritdoc IIncentive
-    function isClosed() external view returns (bool) {
+    function isClosed() external view virtual returns (bool) {
         return _totals.closed;
     }
 
@@ -103,6 +103,15 @@ abstract contract Ledger is IIncentive {
     function recordOf(uint256 id) external view returns (bytes32 digest, uint256 leftWei) {
         uint256 record = _records[id];
         return (bytes32(record >> LEFT_BITS << LEFT_BITS), record & MAX_PRICE_WEI);
+    }
+
+    /// @dev Puts what was sent on an account and takes a price from there.
+    function _pay(address account, uint256 priceWei_) internal {
+        if (msg.value == priceWei_) return;
+        uint256 availableWei = _accounts[account].owedWei + msg.value;
+        require(availableWei >= priceWei_, DepositTooSmall(availableWei, priceWei_));
+        // No account can hold 2^128 wei: there are not so many.
+        _accounts[account].owedWei = uint128(availableWei - priceWei_);
     }
 
     /// @dev Writes a new record.

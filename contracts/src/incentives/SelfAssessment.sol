@@ -85,12 +85,7 @@ contract SelfAssessment is Ledger {
         require(!totals.closed, ReleaseClosed());
         paidWei = _priceRoundedDownWei(block.timestamp - totals.lastTime);
         require(paidWei <= maximumWei, PriceTooHigh(paidWei, maximumWei));
-        if (msg.value != paidWei) {
-            uint256 availableWei = _accounts[contributor].owedWei + msg.value;
-            require(availableWei >= paidWei, DepositTooSmall(availableWei, paidWei));
-            // No account can hold 2^128 wei: there are not so many.
-            _accounts[contributor].owedWei = uint128(availableWei - paidWei);
-        }
+        _pay(contributor, paidWei);
         totals.lastId += 1;
         totals.lastTime = uint40(block.timestamp);
         _totals = totals;
