@@ -17,6 +17,7 @@ from ddcai.cli import (
     coordinator,
     demo_command,
     federation,
+    head,
     keys,
     predict,
 )
@@ -80,5 +81,6 @@ app.add_typer(federation.group, name="federation")
 app.command("coordinator")(coordinator.coordinator)
 app.command("client")(client.client)
 app.add_typer(audit.group, name="audit")
+app.add_typer(head.group, name="head")
 app.command("predict")(predict.predict)
 app.command("demo")(demo_command.demo)
