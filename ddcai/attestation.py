@@ -99,6 +99,20 @@ class BlsSecretKey:
         """PopProve: a 96-byte signature under the public key, with its own domain tag."""
         return _sign(self._scalar, self.pubkey, POSSESSION_DST)
 
+    @property
+    def registered(self) -> bytes:
+        """The public key as the contract stores it: 128 bytes in EIP-2537's form."""
+        return pubkey_to_eip2537(self.pubkey)
+
+    @property
+    def public(self) -> str:
+        """The public key in hex."""
+        return self.pubkey.hex()
+
+    def prove(self, member: str) -> bytes:
+        """The proof of possession as the contract takes it, 256 bytes; the same for any member."""
+        return signature_to_eip2537(self.prove_possession())
+
     def __repr__(self) -> str:
         return f"BlsSecretKey(pubkey={self.pubkey.hex()}, secret=***)"
 

@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ddcai.attestation import BlsSecretKey
 from ddcai.chain.deploy import Deployment
 from ddcai.chain.federation import Federation
 from ddcai.chain.node.connection import connect, request
@@ -44,7 +43,7 @@ from ddcai.rounds import trial
 from ddcai.rounds.contributor import Contributor, Update
 from ddcai.rounds.coordinator import Coordinator
 from ddcai.rounds.keyholder import Opener, Opening
-from ddcai.rounds.party import Party, state_folder
+from ddcai.rounds.party import Party, attestation_key, state_folder
 from ddcai.rounds.result import Result
 from ddcai.store import Store
 
@@ -257,8 +256,7 @@ def _make(
     def contributor(name: str) -> Contributor:
         settings = made.contributors[name]
         party = Party.connect(settings)
-        key = BlsSecretKey.load(settings.bls_key, settings.password())
-        return Contributor(party, key, state_folder(settings, party))
+        return Contributor(party, attestation_key(settings, party), state_folder(settings, party))
 
     holder = Party.connect(made.key_holder)
     secret = SecretKey.load(made.key_holder.encryption_key, made.key_holder.password())

@@ -20,6 +20,7 @@ ROOMS = (
     "quantise",
     "encryption",
     "attestation",
+    "quorum",
     "incentives",
     "models",
     "chain",

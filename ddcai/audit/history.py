@@ -42,7 +42,7 @@ class Registration:
     """A member: its account, index, attestation key and, where it can be read, the key's proof.
 
     Attributes:
-        key: as it was registered; BLS: 128 bytes in EIP-2537 form.
+        key: as it was registered; BLS: 128 bytes in EIP-2537 form; ECDSA: 20 bytes.
         proof: the proof of possession, from the transaction's input; None where another
             contract called `register`.
         left: when it left and took its stake back.
@@ -78,7 +78,7 @@ class Sealing:
 
 @dataclass(frozen=True, kw_only=True)
 class Finalisation:
-    """A round's result, as the contract accepted it; `signature` has 256 bytes (EIP-2537)."""
+    """A round's result, as the contract accepted it; `signature` is the quorum's."""
 
     model_digest: bytes
     opened_digest: bytes
@@ -142,6 +142,8 @@ class History:
     Attributes:
         initial_model_digest: of the model that the first round started from.
         model_digest: the current model's, read from the contract.
+        quorum_scheme, quorum: how contributors attest (``bls``, ``ecdsa``), and the contract that
+            checks it.
         last_round: the number of the last round opened, read from the contract.
         head_words: the head as the chain has it now, 256-bit integers.
         balance_wei: what the contract holds.
@@ -152,6 +154,8 @@ class History:
 
     chain_id: int
     contract: str
+    quorum_scheme: str
+    quorum: str
     sponsor: str
     rules: Rules
     initial_model_digest: bytes

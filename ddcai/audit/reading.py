@@ -102,6 +102,8 @@ class _Reader:
         return History(
             chain_id=federation.chain_id,
             contract=federation.address,
+            quorum_scheme=federation.quorum_scheme(),
+            quorum=federation.quorum_address(),
             sponsor=federation.sponsor(),
             rules=rules,
             initial_model_digest=rounds[0].base_model_digest if rounds else current,

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from functools import partial
 
-from ddcai import attestation, digests
+from ddcai import digests
 from ddcai.audit import claims
 from ddcai.audit.claims import Claim, compare, judged, skipped
 from ddcai.audit.history import Finalisation, History, Registration, RoundHistory, Sealing
 from ddcai.chain.opening import opening_signer
 from ddcai.errors import MalformedError, VerificationError
+from ddcai.quorum import scheme_of
 
 
 class Signatures:
-    """The signatures of one federation's history; each key is decoded once."""
+    """The signatures of one federation's history."""
 
     def __init__(self, history: History) -> None:
         self._history = history
-        self._pubkeys: dict[int, bytes] = {}
+        self._scheme = scheme_of(history.quorum_scheme, history.chain_id, history.quorum)
 
     def check_possession(self, member: Registration) -> Claim:
         """That a member proved to hold the secret key of the key that it registered."""
@@ -26,8 +27,7 @@ class Signatures:
             why = "it registered through another contract, whose input hides the proof"
             return skipped(claims.POSSESSION, expected, why, subject=address)
         try:
-            proof = attestation.signature_from_eip2537(member.proof)
-            attestation.verify_possession(self._pubkey(member.index), proof)
+            self._scheme.verify_possession(address, member.key, member.proof)
         except (MalformedError, VerificationError) as error:
             return judged(claims.POSSESSION, False, expected, str(error), subject=address)
         return judged(claims.POSSESSION, True, expected, expected, subject=address)
@@ -70,17 +70,14 @@ class Signatures:
             head=final.head_digest,
         )
         try:
-            signature = attestation.signature_from_eip2537(final.signature)
-            pubkeys = [self._pubkey(index) for index in final.signers]
-            attestation.verify_aggregate(pubkeys, message, signature)
+            keys = [self._key(index) for index in sorted(final.signers)]
+            self._scheme.verify(keys, message, final.signature)
         except (MalformedError, VerificationError) as error:
             return judge(False, expected, str(error))
         return judge(True, expected, f"{len(final.signers)} signed")
 
-    def _pubkey(self, index: int) -> bytes:
-        if index not in self._pubkeys:
-            member = self._history.member(index)
-            if member is None:
-                raise VerificationError(f"no event shows that a member {index} registered")
-            self._pubkeys[index] = attestation.pubkey_from_eip2537(member.key)
-        return self._pubkeys[index]
+    def _key(self, index: int) -> bytes:
+        member = self._history.member(index)
+        if member is None:
+            raise VerificationError(f"no event shows that a member {index} registered")
+        return member.key

@@ -17,12 +17,14 @@ from ddcai.chain import abi_errors, artifact
 from ddcai.chain.contract import Contract
 from ddcai.chain.deployment_file import DeploymentFile, check_address, check_name
 from ddcai.chain.node.connection import RpcFailure, request
+from ddcai.chain.quorum import CONTRACTS
 from ddcai.chain.records import Rules
 from ddcai.chain.transactions import DEFAULT_FEE_CAP_WEI, Sender
 from ddcai.digests import config_digest
 from ddcai.errors import ChainError, ConfigurationError, ContractReverted
 
 G1_ADD = "0x000000000000000000000000000000000000000b"
+_INFINITY = "0x" + "00" * 128  # the point of G1, in EIP-2537's form
 _DIGEST = re.compile(r"^0x[0-9a-f]{64}$")
 
 
@@ -61,22 +63,46 @@ class Deployment(DeploymentFile):
 
 
 def check_bls_precompiles(w3: Web3) -> None:
-    """Raises ChainError unless the chain adds on BLS12-381 (EIP-2537), as a BLS quorum must.
+    """Raises ChainError unless the chain adds on BLS12-381 (EIP-2537), as a BLS quorum must."""
+    if _sum_of_infinities(w3) != _INFINITY:
+        raise ChainError(
+            f"chain {_chain_id(w3)} lacks EIP-2537 (the BLS12-381 precompiles of Prague), without "
+            "which a BLS quorum cannot work: use a chain that has it, such as the embedded one or "
+            "anvil --hardfork prague, or an ECDSA quorum (--quorum-scheme ecdsa)"
+        )
 
-    Adds infinity to infinity at 0x0b: 128 zero bytes where the precompile is, none elsewhere.
+
+def choose_quorum_scheme(w3: Web3) -> tuple[str, str]:
+    """The scheme that suits a chain, and why: BLS where it has EIP-2537, else ECDSA.
+
+    BLS, though ECDSA takes less gas for few signers: its check costs the same however many sign,
+    membership grows, and a stolen attestation key is not a stolen account.
+
+    Raises:
+        ChainError: the chain's answer tells neither; the choice cannot be changed later.
     """
+    answer, chain_id = _sum_of_infinities(w3), _chain_id(w3)
+    if answer == _INFINITY:
+        return "bls", f"chain {chain_id} has EIP-2537"
+    if answer in ("0x", ""):
+        return "ecdsa", f"chain {chain_id} lacks EIP-2537, without which BLS cannot be checked"
+    raise ChainError(
+        f"asked whether it has EIP-2537, chain {chain_id} answered {answer[:80]!r}: say "
+        "--quorum-scheme bls or ecdsa yourself"
+    )
+
+
+def _sum_of_infinities(w3: Web3) -> str:
+    """What the chain says at 0x0b: `_INFINITY` where the precompile is, ``0x`` elsewhere."""
     call = {"to": G1_ADD, "data": "0x" + "00" * 256}
     try:
-        answer = request(w3, "eth_call", [call, "latest"])
+        return str(request(w3, "eth_call", [call, "latest"]))
     except RpcFailure as failure:
-        answer = failure.reason
-    if answer != "0x" + "00" * 128:
-        chain_id = int(request(w3, "eth_chainId", []), 16)
-        raise ChainError(
-            f"chain {chain_id} lacks EIP-2537 (the BLS12-381 precompiles of Prague), without which "
-            "a BLS quorum cannot work: use a chain that has it, such as the embedded one or anvil "
-            "--hardfork prague"
-        )
+        return failure.reason
+
+
+def _chain_id(w3: Web3) -> int:
+    return int(request(w3, "eth_chainId", []), 16)
 
 
 def deploy_federation(
@@ -91,6 +117,7 @@ def deploy_federation(
     *,
     config: dict[str, Any],
     name: str = "federation",
+    quorum_scheme: str = "bls",
     max_fee_per_gas_wei: int = DEFAULT_FEE_CAP_WEI,
 ) -> Deployment:
     """Deploys head, quorum and federation, and hands the first two to the third.
@@ -105,11 +132,12 @@ def deploy_federation(
         initial_model_digest: 32 bytes, of the model that round 1 starts from.
         invited: accounts that may join; more can be invited later.
         config: the configuration as JSON values; must have the rules' ``config_digest``.
+        quorum_scheme: how contributors attest, ``bls`` or ``ecdsa``.
 
     Raises:
         ConfigurationError: the configuration is not the one in the rules, or a bad name.
         ContractReverted: a contract refuses the rules, the shape or the words.
-        ChainError: no EIP-2537 on this chain, and as `Sender.send`.
+        ChainError: no EIP-2537 on this chain for a BLS quorum, and as `Sender.send`.
     """
     check_name(name)
     if config_digest(config) != rules.config_digest:
@@ -119,7 +147,12 @@ def deploy_federation(
         )
     if len(initial_model_digest) != 32 or not any(initial_model_digest):
         raise ConfigurationError("initial_model_digest must be 32 bytes, not all zero")
-    check_bls_precompiles(w3)
+    if quorum_scheme not in CONTRACTS:
+        raise ConfigurationError(
+            f"quorum_scheme is {quorum_scheme!r}: give {' or '.join(CONTRACTS)}"
+        )
+    if quorum_scheme == "bls":
+        check_bls_precompiles(w3)
     members = [to_checksum_address(one) for one in invited]
     _check_rules(w3, account.address, rules, initial_model_digest, members)
 
@@ -143,7 +176,7 @@ def deploy_federation(
 
     head = create("PerceptronHead", head_dimensions, head_classes)
     write(head, "write", list(head_words))
-    quorum = create("BlsQuorum")
+    quorum = create(CONTRACTS[quorum_scheme])
     before = int(request(w3, "eth_blockNumber", []), 16)
     federation = create(
         "Federation",
@@ -156,7 +189,7 @@ def deploy_federation(
     write(head, "transferOwnership", federation.address)
     write(quorum, "transferOwnership", federation.address)
     return Deployment(
-        chain_id=int(request(w3, "eth_chainId", []), 16),
+        chain_id=_chain_id(w3),
         name=name,
         federation=federation.address,
         head=head.address,

@@ -16,6 +16,7 @@ from ddcai.chain import artifact
 from ddcai.chain.contract import Contract
 from ddcai.chain.events import events
 from ddcai.chain.node.connection import request
+from ddcai.chain.quorum import Quorum
 from ddcai.chain.records import (
     Member,
     RoundRecord,
@@ -122,6 +123,16 @@ class Federation:
         """The contract that holds the members' keys."""
         return str(to_checksum_address(self._once("quorum")))
 
+    def quorum(self) -> Quorum:
+        """That contract; packs from this federation's sender."""
+        return Quorum(self._w3, self.quorum_address(), self.sender)
+
+    def quorum_scheme(self) -> str:
+        """How its members attest: ``bls`` or ``ecdsa``."""
+        if "scheme" not in self._fixed:
+            self._fixed["scheme"] = self.quorum().scheme()
+        return str(self._fixed["scheme"])
+
     def head_address(self) -> str:
         """The contract that holds the model's last layer."""
         return str(to_checksum_address(self._once("head")))
@@ -164,14 +175,13 @@ class Federation:
         return bool(self._contract.call("invited", to_checksum_address(address)))
 
     def pubkey(self, index: int) -> bytes:
-        """The attestation key of a member: for BLS 128 bytes, a G1 point as EIP-2537 has it.
+        """The attestation key of a member, as `Quorum.key` says.
 
         Raises:
             ContractReverted: there is no member of this index.
         """
         if index not in self._keys:
-            quorum = Contract(self._w3, self.quorum_address(), artifact.load("BlsQuorum"))
-            self._keys[index] = bytes(quorum.call("keyOf", index))
+            self._keys[index] = self.quorum().key(index)
         return self._keys[index]
 
     # Rounds.
@@ -311,8 +321,8 @@ class Federation:
         """Joins with an attestation key and its proof of possession.
 
         Args:
-            key: 128 bytes, a G1 point in EIP-2537 form.
-            proof: 256 bytes, a G2 point in EIP-2537 form.
+            key: BLS: 128 bytes, a G1 point in EIP-2537 form; ECDSA: 20 bytes, an address.
+            proof: BLS: 256 bytes, a G2 point in EIP-2537 form; ECDSA: 65 bytes.
             stake_wei: sent along; None for what the rules ask.
         """
         stake = self.rules().registration_stake_wei if stake_wei is None else stake_wei
@@ -353,7 +363,7 @@ class Federation:
             opening_signature: the key holder's (`ddcai.chain.opening.sign_opening`).
             head_words: the new head, as ``IHead.write`` takes it.
             signer_indices: the members whose signatures are in `signature`.
-            signature: 256 bytes, the aggregate, a G2 point in EIP-2537 form.
+            signature: the quorum's (`ddcai.quorum.Scheme.combine`).
         """
         return self._send(
             "finalizeRound",

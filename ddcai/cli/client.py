@@ -92,7 +92,7 @@ def client(
     whatever app the coordinator sends. What leaves is a ciphertext, its digest, a signature
     and two facts about the work: the seconds of encryption and the clamped share.
     """
-    from ddcai.cli.parties import bls_key_file, keystore_file, open_account, password
+    from ddcai.cli.parties import attesting_key_file, keystore_file, open_account, password
     from ddcai.cli.processes import is_loopback, split_address
     from ddcai.cli.readiness import check_contributor, check_data, check_key_holder, only_one
     from ddcai.rounds.party import Settings, state_folder
@@ -107,7 +107,7 @@ def client(
     contributes = role == "contributor"
     if contributes:
         address = open_account(file, password(password_file), account).address
-        bls_key = bls_key_file(bls_key, file, address)
+        bls_key = attesting_key_file(bls_key, file, address, deployment, rpc_url)
     settings = Settings(
         deployment=_absolute(deployment),
         rpc_url=rpc_url,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -21,7 +21,11 @@ from ddcai.cli.output import emit_one, say
 from ddcai.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from ddcai.chain.node.connection import Connection
     from ddcai.configuration import FederationConfig
+
+
+QuorumScheme = Literal["auto", "bls", "ecdsa"]
 
 
 def deploy(
@@ -56,6 +60,13 @@ def deploy(
     quorum: Annotated[
         str, typer.Option("--quorum", help="Share of the contributors that must sign a result.")
     ] = "2/3",
+    quorum_scheme: Annotated[
+        QuorumScheme,
+        typer.Option(
+            "--quorum-scheme",
+            help="How they sign; auto: BLS where the chain can check it (EIP-2537), else ECDSA.",
+        ),
+    ] = "auto",
     deposit_wei: Annotated[
         int, typer.Option("--deposit-wei", min=0, help="Deposit per contributor and round.")
     ] = 10**16,
@@ -93,7 +104,6 @@ def deploy(
     and the first model into the blob store, and writes deployments/<chainId>-<name>.json, which
     every party needs. The rules can never be changed: new rules are a new federation.
     """
-    from ddcai.chain.deploy import check_bls_precompiles
     from ddcai.chain.node.connection import connect, request
     from ddcai.cli.parties import check_addresses, keystore_file, open_account, password
     from ddcai.configuration import FederationConfig
@@ -114,7 +124,8 @@ def deploy(
     _check_size(document, min_contributors, open_, len(invited))
     sponsor = open_account(keystore_file(keystore, account), password(password_file), account)
     w3 = connect(rpc_url)
-    check_bls_precompiles(w3)
+    scheme, why = _scheme(w3, quorum_scheme)
+    say(f"quorum: {scheme.upper()}, since {why}. {_costs(len(invited))}")
     path = deployments / f"{int(request(w3, 'eth_chainId', []), 16)}-{document.name}.json"
     if path.exists():
         raise ConfigurationError(
@@ -129,6 +140,7 @@ def deploy(
         "bytes_per_update": plan.bytes_per_update,
         "effective_bits": plan.effective_bits,
         "noise_margin_sigma": plan.noise_margin_sigma,
+        "quorum_scheme": scheme,
         "config_digest": document.digest(),
         "encryption_key_digest": founding.public_key.digest(),
         "initial_model_digest": founding.first.model_digest,
@@ -152,6 +164,7 @@ def deploy(
         registration_stake_wei=stake_wei,
         submit_period_s=submit_period_s,
         finalize_period_s=finalize_period_s,
+        quorum_scheme=scheme,
     )
     where = {
         "federation": deployed.federation,
@@ -180,6 +193,32 @@ def _check_size(config: FederationConfig, minimum: int, open_: bool, invited: in
             f"note: {invited} accounts are invited, and a round needs {minimum}: invite more "
             "with `ddcai federation invite`"
         )
+
+
+def _scheme(w3: Connection, asked: QuorumScheme) -> tuple[str, str]:
+    """The quorum's scheme and why it is that one.
+
+    Raises:
+        ChainError: BLS is asked for and the chain cannot check it, or does not tell.
+    """
+    from ddcai.chain.deploy import check_bls_precompiles, choose_quorum_scheme
+
+    if asked == "auto":
+        return choose_quorum_scheme(w3)
+    if asked == "bls":
+        check_bls_precompiles(w3)
+    return asked, f"--quorum-scheme is {asked}"
+
+
+def _costs(members: int) -> str:
+    """What a check of all members' signatures costs in gas, from contracts/snapshots."""
+    if not members:
+        return "ECDSA takes less gas than BLS for up to about 30 signers"
+    ecdsa, bls = 30 + 7.7 * members, 195 + 7.5 * members
+    return (
+        f"With {members} signers a check takes about {bls:.0f}k gas with BLS (197k when packed), "
+        f"{ecdsa:.0f}k with ECDSA ({30 + 5.2 * members:.0f}k when packed)"
+    )
 
 
 def _quorum(text: str) -> tuple[int, int]:

@@ -86,36 +86,37 @@ def join(
 ) -> None:
     """Register this account and its attestation key, with a proof of possession.
 
+    The key is the BLS key of `account new`, or the account's own where the quorum is ECDSA.
+
     Checks invitation, balance and blob store first. An account that has joined already with
     this key is left as it is.
     """
-    from ddcai.attestation import BlsSecretKey, pubkey_to_eip2537
-    from ddcai.cli.parties import bls_key_file, keystore_file, open_account, password
+    from ddcai.cli.parties import attesting_key_file, keystore_file, open_account, password
     from ddcai.rounds.founding import join as register
-    from ddcai.rounds.party import Party, Settings
+    from ddcai.rounds.party import Party, Settings, attestation_key
 
     file = keystore_file(keystore, account)
     secret = password(password_file)
     address = open_account(file, secret, account).address
-    key_file = bls_key_file(bls_key, file, address)
-    key = BlsSecretKey.load(key_file, secret)
-    party = Party.connect(
-        Settings(
-            deployment=str(deployment),
-            rpc_url=rpc_url,
-            store=store,
-            keystore=str(file),
-            password_file=str(password_file),
-        )
+    key_file = attesting_key_file(bls_key, file, address, deployment, rpc_url)
+    settings = Settings(
+        deployment=str(deployment),
+        rpc_url=rpc_url,
+        store=store,
+        keystore=str(file),
+        password_file=str(password_file),
+        bls_key="" if key_file is None else str(key_file),
     )
+    party = Party.connect(settings)
+    key = attestation_key(settings, party)
     _ = party.public_key  # a store of another federation is found out now
     federation = party.federation
     member = federation.member(address)
     if member is not None and member.active:
-        if federation.pubkey(member.index) != pubkey_to_eip2537(key.pubkey):
+        if federation.pubkey(member.index) != key.registered:
             raise ConfigurationError(
-                f"{address} has joined with another attestation key than that in {key_file}: give "
-                "that one as --bls-key"
+                f"{address} has joined with another attestation key than {key.public} in "
+                f"{key_file or file}: give that one as --bls-key"
             )
         say("this account has joined already")
         emit_one({"address": address, "index": member.index, "tx_hash": None}, format_)
@@ -126,12 +127,39 @@ def join(
         {
             "address": address,
             "index": None if joined is None else joined.index,
-            "bls_pubkey": key.pubkey,
+            "attestation_key": key.public,
             "gas_used": receipt.gas_used,
             "tx_hash": receipt.tx_hash,
         },
         format_,
     )
+
+
+@group.command("pack")
+def pack(
+    deployment: DeploymentOption,
+    rpc_url: RpcUrlOption = DEFAULT_RPC_URL,
+    keystore: KeystoreOption = None,
+    account: AccountOption = None,
+    password_file: PasswordFileOption = None,
+    format_: FormatOption = "table",
+) -> None:
+    """Copy the members' attestation keys into contract code, so that rounds take less gas.
+
+    Worth its gas where a federation goes on for about ten rounds more. Anyone may do it, best
+    when all have joined; members that join later can be packed again. Nothing else changes.
+    """
+    from ddcai.cli.parties import keystore_file
+
+    file = keystore_file(keystore, account)
+    quorum = connect_federation(deployment, rpc_url, file, account, password_file).quorum()
+    rows = []
+    for page, keys in quorum.unpacked().items():
+        receipt = quorum.pack(page)
+        rows.append(
+            {"page": page, "keys": keys, "gas_used": receipt.gas_used, "tx_hash": receipt.tx_hash}
+        )
+    emit(rows, format_, title="packed", empty="all keys are packed already")
 
 
 @group.command("show")
@@ -159,6 +187,7 @@ def show(
             "sponsor": federation.sponsor(),
             "head": federation.head_address(),
             "quorum": federation.quorum_address(),
+            "quorum_scheme": federation.quorum_scheme(),
             "members": sum(item.active for item in federation.members()),
             "last_round": federation.last_round(),
             "model_digest": federation.model_digest(),

@@ -60,6 +60,17 @@ def bls_key_file(given: Path | None, keystore: Path, address: str) -> Path:
     return beside
 
 
+def attesting_key_file(
+    given: Path | None, keystore: Path, address: str, deployment: Path, rpc_url: str
+) -> Path | None:
+    """As `bls_key_file`; None where the federation's members attest with their accounts."""
+    from ddcai.cli.federation import connect_federation
+
+    if connect_federation(deployment, rpc_url).quorum_scheme() == "ecdsa":
+        return None
+    return bls_key_file(given, keystore, address)
+
+
 def bls_key_name(address: str) -> str:
     """How `account new` names the attestation key of an account."""
     return f"bls-{address[2:].lower()}.json"

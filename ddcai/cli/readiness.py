@@ -38,19 +38,18 @@ def check_data(settings: Settings, data: Path, label: str | None) -> int:
 
 def check_contributor(settings: Settings) -> Party:
     """A contributor that could take part in a round now."""
-    from ddcai.attestation import BlsSecretKey, pubkey_to_eip2537
-    from ddcai.rounds.party import Party
+    from ddcai.rounds.party import Party, attestation_key
 
     party = Party.connect(settings)
     federation, address = party.federation, party.address
     member = federation.member(address)
     if member is None or not member.active:
         raise PolicyError(f"{address} is no member: run `ddcai federation join` first")
-    key = BlsSecretKey.load(settings.bls_key, settings.password())
-    if federation.pubkey(member.index) != pubkey_to_eip2537(key.pubkey):
+    key = attestation_key(settings, party)
+    if federation.pubkey(member.index) != key.registered:
         raise ConfigurationError(
-            f"{settings.bls_key} holds the attestation key {key.pubkey.hex()}, but {address} "
-            "registered another: give the registered one as --bls-key"
+            f"{settings.bls_key or settings.keystore} holds the attestation key {key.public}, but "
+            f"{address} registered another: give the registered one as --bls-key"
         )
     federation.require_funds()
     _ = party.public_key  # read and checked against the chain's digest

@@ -18,7 +18,6 @@ from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.clientapp.typing import ClientAppCallable
 
-from ddcai.attestation import BlsSecretKey
 from ddcai.encryption.bfv import SecretKey
 from ddcai.errors import (
     ConfigurationError,
@@ -33,7 +32,7 @@ from ddcai.models import state
 from ddcai.rounds.contributor import Contributor
 from ddcai.rounds.identity import CHALLENGE_BYTES, sign_identity
 from ddcai.rounds.keyholder import Opener
-from ddcai.rounds.party import Party, Settings, state_folder
+from ddcai.rounds.party import Party, Settings, attestation_key, state_folder
 
 log = logging.getLogger("ddcai.node")
 
@@ -102,11 +101,8 @@ def _party(settings: Settings) -> Party:
 def _contributor(settings: Settings) -> Contributor:
     if settings.role != "contributor":
         raise PolicyError("this node is the key holder: it does not train or attest")
-    if not settings.bls_key:
-        raise ConfigurationError("bls-key is not set: give it, or set DDCAI_BLS_KEY")
     party = _party(settings)
-    key = BlsSecretKey.load(settings.bls_key, settings.password())
-    return Contributor(party, key, state_folder(settings, party))
+    return Contributor(party, attestation_key(settings, party), state_folder(settings, party))
 
 
 @lru_cache(maxsize=8)

@@ -17,8 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ddcai import attestation, digests
-from ddcai.attestation import BlsSecretKey
+from ddcai import digests
 from ddcai.chain.records import RoundRecord, RoundState
 from ddcai.chain.transactions import Receipt
 from ddcai.encryption.opening import opened_from_blob
@@ -33,6 +32,7 @@ from ddcai.errors import (
 from ddcai.keyfile import write_atomically
 from ddcai.models import state
 from ddcai.models.state import State
+from ddcai.quorum import AttestationKey
 from ddcai.rounds.party import Party
 from ddcai.rounds.result import next_model, quantiser
 
@@ -68,7 +68,7 @@ class Contributor:
         folder: where it remembers its updates and signatures; private to this federation.
     """
 
-    def __init__(self, party: Party, key: BlsSecretKey, folder: Path) -> None:
+    def __init__(self, party: Party, key: AttestationKey, folder: Path) -> None:
         self.party, self.folder = party, folder
         self._key = key
 
@@ -96,10 +96,10 @@ class Contributor:
         if member is None or not member.active:
             raise PolicyError(f"{address} is no member: run `ddcai federation join` first")
         registered = federation.pubkey(member.index)
-        if registered != attestation.pubkey_to_eip2537(self._key.pubkey):
+        if registered != self._key.registered:
             raise PolicyError(
-                f"{address} joined with another attestation key than {self._key.pubkey.hex()}: "
-                "give the BLS key file that it joined with"
+                f"{address} joined with another attestation key than {self._key.public}: "
+                "give the key that it joined with"
             )
         if address not in {item.address for item in record.submissions}:
             self._check_room(record)
@@ -199,7 +199,7 @@ class Contributor:
             opening_signature: the key holder's signature under it.
 
         Returns:
-            A 96-byte BLS signature under the result's message.
+            A signature under the result's message: BLS 96 bytes, ECDSA 65.
 
         Raises:
             NotSealed: the chain does not say, or not yet, that the round is sealed.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from ddcai import attestation, digests
+from ddcai import digests
 from ddcai.chain.records import RoundRecord, RoundState, Submission
 from ddcai.chain.transactions import Receipt
 from ddcai.encryption.opening import first_mark, mark_bytes, opened_from_blob
@@ -138,12 +138,12 @@ class Coordinator:
         signer: Submission,
         signature: bytes,
     ) -> None:
-        """Raises VerificationError unless the signer attested this result."""
+        """Raises VerificationError or MalformedError unless the signer attested this result."""
         message = result.message(
             self.party.context(record.number), record.sum_digest, opening.digest
         )
-        pubkey = attestation.pubkey_from_eip2537(self.party.federation.pubkey(signer.index))
-        attestation.verify(pubkey, message, signature)
+        key = self.party.federation.pubkey(signer.index)
+        self.party.scheme.verify_one(key, message, signature)
 
     def signatures_needed(self, record: RoundRecord) -> int:
         """How many of the sealed contributors must sign."""
@@ -157,13 +157,13 @@ class Coordinator:
         result: Result,
         signatures: Mapping[int, bytes],
     ) -> Receipt:
-        """Submits the quorum's aggregate signature; the model and head become the current ones.
+        """Submits the quorum's signature; the model and head become the current ones.
 
         Args:
             record: the sealed round.
             opening: the opened sum.
             result: what `result` computed from it.
-            signatures: checked BLS signatures (96 bytes) by member index.
+            signatures: checked ones by member index, as contributors sign.
 
         Raises:
             RoundError: they are fewer than the quorum.
@@ -175,7 +175,6 @@ class Coordinator:
                 f"{record.number}, but {needed} are needed: ask the others again before "
                 f"the deadline, or cancel the round"
             )
-        total = attestation.aggregate(list(signatures.values()))
         return self.party.federation.finalize_round(
             record.number,
             opened_digest=opening.digest,
@@ -183,7 +182,7 @@ class Coordinator:
             opening_signature=opening.signature,
             head_words=result.head_words,
             signer_indices=sorted(signatures),
-            signature=attestation.signature_to_eip2537(total),
+            signature=self.party.scheme.combine(signatures),
         )
 
     def cancel(self, record: RoundRecord) -> Receipt | None:

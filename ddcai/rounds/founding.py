@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from eth_account.signers.local import LocalAccount
 
-from ddcai import attestation, digests
-from ddcai.attestation import BlsSecretKey
+from ddcai import digests
 from ddcai.chain.deploy import Deployment, deploy_federation
 from ddcai.chain.node.connection import connect
 from ddcai.chain.records import Rules
@@ -21,6 +20,7 @@ from ddcai.models import state
 from ddcai.models.encoder import build, described, initial_state, load_state, parameter_count
 from ddcai.models.heads import head_of
 from ddcai.models.state import State
+from ddcai.quorum import AttestationKey
 from ddcai.rounds.party import Party
 from ddcai.rounds.result import Result, result_of
 from ddcai.store import Store
@@ -97,10 +97,12 @@ class Founding:
         registration_stake_wei: int = 0,
         submit_period_s: int = 3600,
         finalize_period_s: int = 3600,
+        quorum_scheme: str = "bls",
     ) -> Deployment:
         """Puts configuration, key and first model into the store, then deploys.
 
-        Args are those of `ddcai.chain.records.Rules`. Publishing first is harmless if the
+        Args are those of `ddcai.chain.records.Rules`; ``quorum_scheme`` is ``bls`` or ``ecdsa``.
+        Publishing first is harmless if the
         deployment fails: nothing refers to the blobs yet.
         """
         rules = Rules(
@@ -132,10 +134,11 @@ class Founding:
             invited,
             config=self.config.to_json(),
             name=self.config.name,
+            quorum_scheme=quorum_scheme,
         )
 
 
-def join(party: Party, key: BlsSecretKey) -> Receipt:
+def join(party: Party, key: AttestationKey) -> Receipt:
     """Registers a party's account with its attestation key and proof of possession.
 
     Raises:
@@ -158,8 +161,4 @@ def join(party: Party, key: BlsSecretKey) -> Receipt:
             f"the federation has {most} members, and encryption.max_contributors allows no more: "
             "a larger one needs a configuration of its own"
         )
-    return federation.register(
-        attestation.pubkey_to_eip2537(key.pubkey),
-        attestation.signature_to_eip2537(key.prove_possession()),
-        rules.registration_stake_wei,
-    )
+    return federation.register(key.registered, key.prove(address), rules.registration_stake_wei)

@@ -16,6 +16,7 @@ from typing import Self
 from eth_account.signers.local import LocalAccount
 
 from ddcai import digests
+from ddcai.attestation import BlsSecretKey
 from ddcai.chain.accounts import load_account, read_password
 from ddcai.chain.deploy import Deployment
 from ddcai.chain.federation import Federation
@@ -29,6 +30,7 @@ from ddcai.encryption.bfv import PublicKey
 from ddcai.errors import ConfigurationError, StoreError, VerificationError
 from ddcai.models import state as states
 from ddcai.models.state import State
+from ddcai.quorum import AttestationKey, EcdsaKey, EcdsaScheme, Scheme, scheme_of
 from ddcai.store import Store
 
 _VARIABLES = {
@@ -55,7 +57,7 @@ class Settings:
         store: the blob store's path or fsspec URL.
         keystore: geth v3 file of this party's account; empty for reading only.
         password_file: its first line opens the keystore and the other key files.
-        bls_key: a contributor's attestation key.
+        bls_key: a contributor's attestation key, where the quorum is BLS.
         encryption_key: a key holder's secret decryption key.
         state: folder for what this party must remember between rounds.
         role: ``contributor`` or ``keyholder``.
@@ -178,6 +180,14 @@ class Party:
             raise StoreError(f"the store's encryption key is not the one of digest {digest.hex()}")
         return PublicKey.from_blob(blob)
 
+    @cached_property
+    def scheme(self) -> Scheme:
+        """How the federation's contributors attest."""
+        federation = self.federation
+        return scheme_of(
+            federation.quorum_scheme(), federation.chain_id, federation.quorum_address()
+        )
+
     def model(self, digest: bytes) -> State:
         """The model of a digest, from the store, checked."""
         blob = self.store.get(digest)
@@ -209,6 +219,22 @@ class Party:
                 f"the opened sum of round {record.number} is signed by {signer}, not by the "
                 f"key holder {key_holder}"
             )
+
+
+def attestation_key(settings: Settings, party: Party) -> AttestationKey:
+    """What a contributor attests with: its BLS key, or its account where the quorum is ECDSA.
+
+    Raises:
+        ConfigurationError: the setting that names the key is missing.
+        KeyfileError, WrongPassword: about the BLS key's file.
+    """
+    if isinstance(party.scheme, EcdsaScheme):
+        _ = party.address  # which needs an account
+        assert party.account is not None
+        return EcdsaKey(party.account, party.scheme)
+    if not settings.bls_key:
+        raise ConfigurationError("bls-key is not set: give it, or set DDCAI_BLS_KEY")
+    return BlsSecretKey.load(settings.bls_key, settings.password())
 
 
 def state_folder(settings: Settings, party: Party) -> Path:

@@ -24,7 +24,7 @@ from ddcai.encryption import bfv
 from ddcai.encryption.parameters import parameter_set
 from ddcai.models.state import State
 from ddcai.rounds.founding import Founding, join
-from ddcai.rounds.party import Party, Settings
+from ddcai.rounds.party import Party, Settings, attestation_key
 from ddcai.store import Store
 
 _PASSWORD = "trial: everybody knows this password"
@@ -91,12 +91,14 @@ def set_up(
     secret.save(secret_path, _PASSWORD, light=True)
     public.save(folder / "encryption-public.json")
 
-    members: dict[str, tuple[LocalAccount, Path, BlsSecretKey]] = {}
+    members: dict[str, tuple[LocalAccount, Path]] = {}
+    bls_keys: dict[str, dict[str, str]] = {name: {} for name in names}
     for name in names:
-        made, path = account(name)
-        key = BlsSecretKey.generate()
-        key.save(folder / name / "bls.json", _PASSWORD, light=True)
-        members[name] = (made, path, key)
+        members[name] = account(name)
+        if rules.get("quorum_scheme", "bls") == "bls":
+            bls_key = folder / name / "bls.json"
+            BlsSecretKey.generate().save(bls_key, _PASSWORD, light=True)
+            bls_keys[name]["bls_key"] = str(bls_key)
 
     store_url = str(folder / "blobs")
     deployment = Founding.prepare(config, public, model).deploy(
@@ -105,7 +107,7 @@ def set_up(
         store=Store(store_url),
         coordinator=coordinator.address,
         key_holder=holder.address,
-        invited=[made.address for made, _, _ in members.values()],
+        invited=[made.address for made, _ in members.values()],
         **rules,
     )
     deployment_path = deployment.save(folder / "deployments")
@@ -129,10 +131,10 @@ def set_up(
             "key-holder", holder_path, encryption_key=str(secret_path), role="keyholder"
         ),
         contributors={
-            name: settings(name, path, bls_key=str(folder / name / "bls.json"))
-            for name, (_, path, _) in members.items()
+            name: settings(name, path, **bls_keys[name]) for name, (_, path) in members.items()
         },
     )
-    for name, (_, _, key) in members.items():
-        join(Party.connect(trial.contributors[name]), key)
+    for own in trial.contributors.values():
+        party = Party.connect(own)
+        join(party, attestation_key(own, party))
     return trial

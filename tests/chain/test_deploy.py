@@ -11,7 +11,12 @@ from web3 import Web3
 
 from ddcai.chain import artifact
 from ddcai.chain.contract import Contract
-from ddcai.chain.deploy import Deployment, check_bls_precompiles, deploy_federation
+from ddcai.chain.deploy import (
+    Deployment,
+    check_bls_precompiles,
+    choose_quorum_scheme,
+    deploy_federation,
+)
 from ddcai.chain.federation import Federation
 from ddcai.chain.head import Head
 from ddcai.chain.node.connection import request
@@ -32,6 +37,7 @@ from tests.chain.support import (
     deploy,
     digest,
     faulty,
+    refusal,
     reply,
 )
 
@@ -133,20 +139,46 @@ def test_sponsor_without_ether(w3: Web3) -> None:
         )
 
 
-def test_chain_without_bls_precompiles(chain: EmbeddedChain, node: Web3) -> None:
-    check_bls_precompiles(node)
+def _answering(what: Any) -> Any:
+    """A fault: the addition on BLS12-381 gets this answer; None lets the node answer."""
 
-    def before_prague(asked: dict[str, Any], forward: Any) -> Any:
-        # Where there is no precompile, a call of its address succeeds and returns nothing.
+    def fault(asked: dict[str, Any], forward: Any) -> Any:
         if asked["method"] == "eth_call" and asked["params"][0].get("to", "").endswith("0b"):
-            return reply(asked, "0x")
+            return reply(asked, what) if isinstance(what, str) else refusal(asked, "too busy")
         return forward()
 
-    with (
-        faulty(chain.url, before_prague) as old,
-        pytest.raises(ChainError, match="chain 31337 lacks EIP-2537"),
-    ):
-        _deploy(old)
+    return fault
+
+
+def test_chain_without_bls_precompiles(chain: EmbeddedChain, node: Web3) -> None:
+    check_bls_precompiles(node)
+    # Where there is no precompile, a call of its address succeeds and returns nothing.
+    with faulty(chain.url, _answering("0x")) as old:
+        with pytest.raises(ChainError, match="chain 31337 lacks EIP-2537"):
+            _deploy(old)
+        deployment = _deploy(old, quorum_scheme="ecdsa")
+        assert Federation.connect(old, deployment.federation).quorum_scheme() == "ecdsa"
+
+
+def test_the_chain_says_which_quorum_suits_it(chain: EmbeddedChain, node: Web3) -> None:
+    assert choose_quorum_scheme(node) == ("bls", "chain 31337 has EIP-2537")
+    with faulty(chain.url, _answering("0x")) as old:
+        scheme, why = choose_quorum_scheme(old)
+        assert (scheme, "chain 31337 lacks EIP-2537" in why) == ("ecdsa", True)
+    # No answer is no reason to choose for ever.
+    for said in ("0x00", None):
+        with (
+            faulty(chain.url, _answering(said)) as odd,
+            pytest.raises(ChainError, match="--quorum-scheme bls or ecdsa"),
+        ):
+            choose_quorum_scheme(odd)
+
+
+def test_an_unknown_scheme_costs_nothing(w3: Web3) -> None:
+    before = _sent(w3)
+    with pytest.raises(ConfigurationError, match="quorum_scheme is 'schnorr'"):
+        _deploy(w3, quorum_scheme="schnorr")
+    assert _sent(w3) == before
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from ddcai.models import state
 from ddcai.models.encoder import initial_state
 from ddcai.rounds.party import Party, Settings
 from ddcai.store import Store
+from tests.chain.support import faulty, reply
 from tests.cli.conftest import Answer, Ddcai, assert_refused
 
 TOML = (FOLDER / "federation.toml").read_text(encoding="utf-8")
@@ -256,3 +258,33 @@ def test_a_sponsor_without_ether_is_refused(sponsor: Sponsor) -> None:
     answer = sponsor.deploy(changes={"--keystore": made["keystore"]})
     assert_refused(answer, made["address"], "0 ETH")
     assert not sponsor.deployments.exists()
+
+
+def test_deploy_says_which_quorum_and_why(sponsor: Sponsor) -> None:
+    answer = sponsor.deploy("--dry-run")
+    assert answer.json["quorum_scheme"] == "bls"
+    assert "quorum: BLS, since chain 31337 has EIP-2537" in answer.stderr
+    assert "With 3 signers" in answer.stderr
+    answer = sponsor.deploy("--quorum-scheme", "ecdsa")
+    assert answer.code == 0
+    assert "quorum: ECDSA, since --quorum-scheme is ecdsa" in answer.stderr
+    federation = Federation.connect(connect(sponsor.url), answer.json["federation"])
+    assert federation.quorum_scheme() == answer.json["quorum_scheme"] == "ecdsa"
+
+
+def test_a_chain_without_eip_2537_gets_an_ecdsa_quorum(sponsor: Sponsor) -> None:
+    def before_prague(asked: Any, forward: Any) -> Any:
+        if asked["method"] == "eth_call" and asked["params"][0].get("to", "").endswith("0b"):
+            return reply(asked, "0x")
+        return forward()
+
+    with faulty(sponsor.url, before_prague) as old:
+        url = str(old.provider.endpoint_uri)  # type: ignore[attr-defined]
+        refused = sponsor.deploy("--quorum-scheme", "bls", changes={"--rpc-url": url})
+        assert_refused(refused, "lacks EIP-2537", "--quorum-scheme ecdsa")
+        sponsor.assert_nothing_done()
+        answer = sponsor.deploy(changes={"--rpc-url": url})
+    assert answer.code == 0, answer.stderr
+    assert "quorum: ECDSA, since chain 31337 lacks EIP-2537" in answer.stderr
+    federation = Federation.connect(connect(sponsor.url), answer.json["federation"])
+    assert federation.quorum_scheme() == "ecdsa"

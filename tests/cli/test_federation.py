@@ -169,3 +169,29 @@ def test_a_deployment_file_of_another_contract_is_refused(
 
 def test_a_missing_deployment_file_is_refused(ddcai: Ddcai) -> None:
     assert_refused(ddcai("federation", "show", "--deployment", "none.json"), "none.json")
+
+
+def test_pack_copies_what_is_new(ddcai: Ddcai, tmp_path: Path, chain_url: str) -> None:
+    with make_federation(tmp_path / "packed", url=chain_url) as made:
+        sponsor = [*as_options(made.trial.coordinator, *_CONNECT), "--format", "json"]
+        [row] = ddcai("federation", "pack", *sponsor).json
+        assert (row["page"], row["keys"]) == (0, 3)
+        assert ddcai("federation", "pack", *sponsor).json == []
+        shown = ddcai("federation", "show", *sponsor[:4], "--format", "json").json
+        assert shown["quorum_scheme"] == "bls"
+
+
+def test_an_account_is_all_that_an_ecdsa_federation_asks_for(
+    ddcai: Ddcai, newcomer: Any, join: Any, tmp_path: Path, chain_url: str, site: Path
+) -> None:
+    Path(newcomer["bls_key"]).unlink()
+    with make_federation(tmp_path / "ecdsa", url=chain_url, quorum_scheme="ecdsa") as made:
+        assert _invite(ddcai, made, newcomer["address"]).code == 0
+        where = {"--deployment": made.deployment_path, "--store": made.trial.coordinator.store}
+        answer = join(newcomer["keystore"], **where)
+        assert answer.code == 0, answer.stderr
+        assert answer.json["attestation_key"] == newcomer["address"]
+        assert join(newcomer["keystore"], **where).json["tx_hash"] is None
+        settings = made.trial.contributors[made.names[0]]
+        ready = ddcai("client", *as_options(settings), "--data", site, "--check-only")
+        assert ready.code == 0, ready.stderr

@@ -96,7 +96,7 @@ def test_joining_twice_or_uninvited_is_refused(federation: SmallFederation) -> N
     with pytest.raises(PolicyError, match="member already"):
         join(federation.contributors[0].party, key)
     with pytest.raises(PolicyError, match="not invited"):
-        join(federation.coordinator.party, key)
+        join(federation.opener.party, key)
 
 
 def test_a_full_federation_takes_no_more_members(federation: SmallFederation) -> None:

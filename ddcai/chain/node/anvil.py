@@ -37,13 +37,19 @@ class ManagedAnvil:
     """
 
     def __init__(
-        self, host: str = "127.0.0.1", port: int = 0, *, state: Path | str | None = None
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        state: Path | str | None = None,
+        hardfork: str = HARDFORK,
     ) -> None:
         """Starts anvil and waits until it answers.
 
         Args:
             host, port: where it listens; port 0 takes a free one.
             state: a file that the chain is loaded from, if it is there, and saved to at the end.
+            hardfork: whose rules it has, in anvil's words.
 
         Raises:
             ChainError: anvil is not installed, the port is taken, or it does not start.
@@ -57,7 +63,7 @@ class ManagedAnvil:
         self.port = _free_port(host, port)
         self.url = f"http://{host}:{self.port}"
         command = [str(program), "--host", host, "--port", str(self.port), "--silent"]
-        command += ["--hardfork", HARDFORK]
+        command += ["--hardfork", hardfork]
         if state is not None:
             command += ["--state", str(state)]
         # A group of its own: npm's launcher is not the process that listens.
