@@ -21,6 +21,8 @@ const contracts = [
   'EcdsaQuorum',
   'Federation',
   'PerceptronHead',
+  'incentives/Bounty',
+  'incentives/Points',
   'incentives/PredictionMarket',
   'incentives/SelfAssessment',
   'classifiers/DensePerceptron',

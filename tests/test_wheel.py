@@ -24,6 +24,8 @@ NEEDED = (
     "ddcai/chain/artifacts/CollaborativeTrainer.json",
     "ddcai/chain/artifacts/PredictionMarket.json",
     "ddcai/chain/artifacts/SelfAssessment.json",
+    "ddcai/chain/artifacts/Points.json",
+    "ddcai/chain/artifacts/Bounty.json",
     "ddcai/chain/artifacts/DensePerceptron.json",
     "ddcai/chain/artifacts/NaiveBayes.json",
     "ddcai/chain/artifacts/NearestCentroid.json",

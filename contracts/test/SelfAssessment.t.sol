@@ -7,35 +7,7 @@ import {IClassifier} from "../src/interfaces/IClassifier.sol";
 import {IIncentive} from "../src/interfaces/IIncentive.sol";
 import {ContributionDigests} from "../src/lib/ContributionDigests.sol";
 import {TrainerFixture} from "./helpers/TrainerFixture.sol";
-
-/// @notice Takes no money unless told to, and comes back in when paid.
-contract Wallet {
-    IIncentive private immutable _incentive;
-    bool public takesMoney;
-    bool public reentrySucceeded;
-
-    constructor(IIncentive incentive) {
-        _incentive = incentive;
-    }
-
-    receive() external payable {
-        require(takesMoney, "no, thank you");
-        (reentrySucceeded,) = address(_incentive).call(abi.encodeCall(IIncentive.withdraw, ()));
-    }
-
-    function takeMoney() external {
-        takesMoney = true;
-    }
-
-    function run(address target, uint256 valueWei, bytes calldata call_) external {
-        (bool ok, bytes memory answer) = target.call{value: valueWei}(call_);
-        if (!ok) {
-            assembly ("memory-safe") {
-                revert(add(answer, 32), mload(answer))
-            }
-        }
-    }
-}
+import {Wallet} from "./helpers/Wallet.sol";
 
 /// @notice Prices, refunds, reports, accounts.
 contract SelfAssessmentTest is TrainerFixture {

@@ -18,6 +18,8 @@ NAMES = (
     "CollaborativeTrainer",
     "PredictionMarket",
     "SelfAssessment",
+    "Points",
+    "Bounty",
     "DensePerceptron",
     "NaiveBayes",
     "NearestCentroid",

@@ -4,15 +4,18 @@ pragma solidity ^0.8.28;
 import {LowLevelCall} from "@openzeppelin/contracts/utils/LowLevelCall.sol";
 import {IIncentive} from "../interfaces/IIncentive.sol";
 import {ContributionDigests} from "../lib/ContributionDigests.sol";
+import {Sponsored} from "./Sponsored.sol";
 
 /// @title What all incentives keep: a word a contribution, a word an account, a word for all.
 /// @dev A record is 168 bits of the contribution's digest and the 88 bits of what is left of its
 /// deposit: whoever claims gives the rest again. A contributor that wanted one record for two
 /// contributions would need 2^84 tries. A settled record is 0, for ever: ids are not used again.
-abstract contract Ledger is IIncentive {
+abstract contract Ledger is IIncentive, Sponsored {
     struct Account {
         uint128 owedWei;
         uint64 points;
+        uint32 day; // of the last contribution, where a day's number is limited
+        uint32 onDay; // contributions on that day
     }
 
     struct Totals {
@@ -146,10 +149,15 @@ abstract contract Ledger is IIncentive {
     }
 
     /// @dev Gives an account points. Points and their total stay below the number of
-    /// contributions, which is below 2^64.
+    /// contributions, which is below 2^64. To be called last: it tells the bounty.
     function _give(address account, uint64 points_) internal {
         _accounts[account].points += points_;
         _totals.points += points_;
+        _tellBounty(account, points_);
+    }
+
+    function _trainer() internal view override returns (address) {
+        return trainer;
     }
 
     function _digest(Contribution memory contribution, bytes32 dataDigest)

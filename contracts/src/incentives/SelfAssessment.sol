@@ -128,8 +128,8 @@ contract SelfAssessment is Ledger {
         }
         _settle(id);
         _accounts[caller].owedWei += uint128(amountWei);
-        if (earned > 0) _give(caller, earned);
         emit Refunded(id, caller, amountWei, earned);
+        if (earned > 0) _give(caller, earned);
     }
 
     /// @inheritdoc IIncentive
