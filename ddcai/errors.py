@@ -28,6 +28,7 @@ DdcaiError
 │   ├── InsufficientBalance
 │   ├── ContractReverted        a contract's custom error, decoded
 │   └── TransactionPending      sent, but not mined within the deadline
+├── IncentiveRefused            what an incentive's rules do not allow, as its contract says it
 ├── StoreError
 │   └── BlobMissing
 ├── RoundError                  a round that cannot go on: it is cancelled
@@ -162,6 +163,21 @@ class ContractReverted(ChainError):
 
 class TransactionPending(ChainError):
     """A transaction was sent but not mined within the deadline."""
+
+
+class IncentiveRefused(DdcaiError):
+    """What an incentive's rules do not allow.
+
+    Attributes:
+        name: of the error that the contract reverts with, such as ``TooEarly``.
+        arguments: the error's arguments by name.
+    """
+
+    def __init__(self, name: str, **arguments: object) -> None:
+        self.name = name
+        self.arguments = arguments
+        shown = ", ".join(f"{key}={value}" for key, value in arguments.items())
+        super().__init__(f"the rules refuse: {name}({shown})")
 
 
 class StoreError(DdcaiError):

@@ -10,36 +10,17 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from ddcai.chain.events import Event
+from ddcai.incentives.contribution import Contribution
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contributed:
-    """A contribution with its data.
+class Contributed(Contribution):
+    """A contribution with its data: the features, as ``IClassifier`` takes them."""
 
-    Attributes:
-        id: from 1, consecutive.
-        contributor: account.
-        label: the class that was given.
-        predicted: what the model said before it learned from it.
-        price_wei: what was paid.
-        time: of its block, unix seconds.
-        features: as ``IClassifier`` takes them.
-    """
-
-    id: int
-    contributor: str
-    label: int
-    predicted: int
-    price_wei: int
-    time: int
     features: bytes
     block_number: int
     log_index: int
     tx_hash: str
-
-    def to_abi(self) -> tuple[Any, ...]:
-        """The fields of ``IIncentive.Contribution``, in order."""
-        return (self.id, self.contributor, self.label, self.predicted, self.price_wei, self.time)
 
 
 @dataclass(frozen=True, kw_only=True)
