@@ -123,6 +123,14 @@ class Trainer:
         """The time of the latest block, in unix seconds."""
         return int(request(self._w3, "eth_getBlockByNumber", ["latest", False])["timestamp"], 16)
 
+    def held_wei(self) -> int:
+        """All the money that its incentive holds."""
+        return int(request(self._w3, "eth_getBalance", [self.incentive.address, "latest"]), 16)
+
+    def model_features(self) -> int:
+        """The model's number of features."""
+        return int(self._model.call("featureLimit"))
+
     def model_release(self) -> int:
         """How many times the model was replaced as a whole; contributions name it."""
         return int(self._model.call("release"))
@@ -230,6 +238,40 @@ class Trainer:
         arguments = [list(features), list(labels), release, maximum_wei, deadline]
         return self._send("contributeMany", arguments, value_wei)
 
+    def teach(
+        self,
+        features: Sequence[bytes],
+        labels: Sequence[int],
+        *,
+        release: int,
+        maximum_wei: int,
+        deadline: int,
+        value_wei: int,
+    ) -> Receipt:
+        """`contribute` for one sample, `contribute_many` for more."""
+        name, arguments = _lesson(features, labels, release, maximum_wei, deadline)
+        return self._send(name, arguments, value_wei)
+
+    def estimate(
+        self,
+        features: Sequence[bytes],
+        labels: Sequence[int],
+        *,
+        release: int,
+        maximum_wei: int,
+        deadline: int,
+        value_wei: int,
+    ) -> int:
+        """Gas that `teach` would take now; sends nothing.
+
+        Raises:
+            ContractReverted, InsufficientBalance: as `teach` would.
+        """
+        if self.sender is None:
+            raise ChainError("no account to estimate for: give --keystore")
+        name, arguments = _lesson(features, labels, release, maximum_wei, deadline)
+        return self.sender.estimate(self.address, self._contract.encode(name, arguments), value_wei)
+
     def refund(self, contribution: Contributed) -> Receipt:
         """Puts the sender's own deposit on its account, if the model agrees with the label now.
 
@@ -260,3 +302,11 @@ class Trainer:
     def close(self) -> Receipt:
         """Ends the trainer, for ever; owner only. Every open deposit is its contributor's."""
         return self._send("close", [])
+
+
+def _lesson(
+    features: Sequence[bytes], labels: Sequence[int], release: int, maximum_wei: int, deadline: int
+) -> tuple[str, list[Any]]:
+    if len(features) == len(labels) == 1:
+        return "contribute", [features[0], labels[0], release, maximum_wei, deadline]
+    return "contributeMany", [list(features), list(labels), release, maximum_wei, deadline]

@@ -145,6 +145,19 @@ class Sender:
             "another process sending from it? Give each process its own account"
         )
 
+    def estimate(self, to: str, data: bytes, value_wei: int = 0) -> int:
+        """Gas that this call would take now; sends nothing.
+
+        Raises:
+            ContractReverted: the contract refuses.
+            InsufficientBalance: for the value alone.
+        """
+        have = int(request(self._w3, "eth_getBalance", [self.address, "latest"]), 16)
+        if have <= value_wei:
+            raise self._poor(have, value_wei, None)
+        call = {"from": self.address, "to": to, "value": hex(value_wei), "data": "0x" + data.hex()}
+        return self._estimate(call, have, value_wei)
+
     def require(self, value_wei: int, gas: int) -> None:
         """Checks that the account can pay a value and an amount of gas; sends nothing.
 

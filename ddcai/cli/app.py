@@ -13,13 +13,17 @@ from ddcai.cli import (
     account,
     audit,
     chain,
+    claims,
     client,
+    contribute,
     coordinator,
+    data,
     demo_command,
     federation,
     head,
     keys,
     predict,
+    trainer,
 )
 from ddcai.cli.output import say_error
 from ddcai.errors import DdcaiError
@@ -82,5 +86,11 @@ app.command("coordinator")(coordinator.coordinator)
 app.command("client")(client.client)
 app.add_typer(audit.group, name="audit")
 app.add_typer(head.group, name="head")
+app.add_typer(trainer.group, name="trainer")
+app.command("contribute")(contribute.contribute)
+app.command("refund")(claims.refund)
+app.command("report")(claims.report)
+app.command("claims")(claims.claims)
+app.add_typer(data.group, name="data")
 app.command("predict")(predict.predict)
 app.command("demo")(demo_command.demo)

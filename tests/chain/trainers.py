@@ -25,7 +25,7 @@ WEIGHT = 1_000_003  # wei: shares leave remainders
 
 def sample(*indices: int) -> bytes:
     """Features of the sparse model: these are present."""
-    return b"".join(index.to_bytes(2, "big") for index in indices)
+    return b"".join(int(index).to_bytes(2, "big") for index in indices)
 
 
 def deploy_model(w3: Web3, account: LocalAccount, *, seal: bool = True, classes: int = 3) -> str:
