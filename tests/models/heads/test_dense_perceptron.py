@@ -40,6 +40,18 @@ def test_twin_and_contract_agree(case: tuple[DensePerceptron, Any]) -> None:
     assert_agree(*case)
 
 
+@settings(max_examples=300, deadline=None)
+@given(cases())
+def test_a_mistake_changes_something_and_a_correct_prediction_nothing(
+    case: tuple[DensePerceptron, Any],
+) -> None:
+    twin, taught = case
+    for row, class_ in taught:
+        before = twin.to_words()
+        predicted, changed = twin.update(row, class_ or 0)
+        assert changed == (predicted != (class_ or 0)) == (twin.to_words() != before)
+
+
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_weights_and_biases_stop_at_the_ends_of_their_types(sign: int) -> None:
     weights = np.array([[sign * 32_700] * 3, [-sign * 32_700] * 3])
@@ -50,6 +62,17 @@ def test_weights_and_biases_stop_at_the_ends_of_their_types(sign: int) -> None:
     assert_agree(twin, [(row, wrong)] * 2)
     head = twin.head
     assert {-(2**15), 2**15 - 1} <= set(head.weights.ravel().tolist())
+
+
+@pytest.mark.parametrize("bias", [[2**31 - 1, 2**31 - 2], [-(2**31) + 1, -(2**31)]])
+def test_biases_stop_at_the_ends_of_int32(bias: list[int]) -> None:
+    """Class 0 is predicted; class 1 gains at the top, or class 0 loses at the bottom."""
+    twin = _model([[0], [0]], bias, 255)
+    assert_agree(twin, [(np.zeros(1, np.int8), 1)])
+    step = 255 * 127**2
+    top = bias[0] > 0
+    expected = [bias[0] - step, 2**31 - 1] if top else [-(2**31), bias[1] + step]
+    assert twin.head.bias.tolist() == expected
 
 
 def test_the_largest_score_is_exact() -> None:

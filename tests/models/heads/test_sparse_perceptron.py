@@ -39,6 +39,18 @@ def test_twin_and_contract_agree(case: tuple[SparsePerceptron, Any]) -> None:
     assert_agree(*case)
 
 
+@settings(max_examples=300, deadline=None)
+@given(cases())
+def test_a_mistake_changes_something_and_a_correct_prediction_nothing(
+    case: tuple[SparsePerceptron, Any],
+) -> None:
+    twin, taught = case
+    for row, class_ in taught:
+        before = twin.to_words()
+        predicted, changed = twin.update(row, class_ or 0)
+        assert changed == (predicted != (class_ or 0)) == (twin.to_words() != before)
+
+
 @pytest.mark.parametrize(("class_", "end"), [(1, 2**15 - 1), (0, -(2**15))])
 def test_weights_stop_at_the_ends_of_int16(class_: int, end: int) -> None:
     sign = 1 if class_ else -1
