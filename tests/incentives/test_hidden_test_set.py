@@ -1,4 +1,4 @@
-"""The sponsor's file: it comes back whole, nobody else reads it, and it says nothing by accident."""
+"""The sponsor's file comes back whole, nobody else reads it, and it says nothing by accident."""
 
 from __future__ import annotations
 
