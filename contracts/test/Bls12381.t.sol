@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {Bits} from "../src/lib/Bits.sol";
 import {Bls12381} from "../src/lib/Bls12381.sol";
+import {CodePage} from "../src/lib/CodePage.sol";
 import {BlsSigner} from "./helpers/BlsSigner.sol";
 import {Test} from "./helpers/Vm.sol";
 
@@ -46,6 +47,52 @@ contract Bls12381Test is Test {
             vm.assertEq(BlsSigner.prove(secrets[i]), proofs[i]);
             vm.assertEq(BlsSigner.sign(secrets[i], message), signatures[i]);
         }
+    }
+
+    function addStored(bytes32 a, bytes32 b, bytes32 c) external view {
+        Bls12381.addG1(Bls12381.newSum(), a, b, c);
+    }
+
+    function addPacked(bytes calldata data) external {
+        Bls12381.addG1(Bls12381.newSum(), CodePage.write(data), 0, 1);
+    }
+
+    function test_bad_points_are_not_added() public {
+        bytes memory error_ =
+            abi.encodeWithSelector(Bls12381.PrecompileFailed.selector, address(0x0b));
+        vm.expectRevert(error_);
+        this.addStored(bytes32(uint256(1)), 0, 0); // off the curve
+        vm.expectRevert(error_);
+        this.addStored(bytes32(type(uint256).max), 0, 0); // beyond p
+        bytes memory off = new bytes(96);
+        off[95] = 0x01;
+        vm.expectRevert(error_);
+        this.addPacked(off);
+    }
+
+    /// forge-config: default.fuzz.runs = 128
+    function testFuzz_sums_are_those_of_the_scalars(uint256 a, uint256 b, uint256 c) public view {
+        (a, b, c) = (a % 50, b % 50, c % 50); // equal and opposite points occur
+        bytes memory sum = _sumOf(a);
+        _add(sum, b);
+        uint256 scalar = addmod(a, b, BlsSigner.ORDER);
+        bytes memory other = _sumOf(c);
+        Bls12381.subtractG1(sum, other);
+        scalar = addmod(scalar, BlsSigner.ORDER - c, BlsSigner.ORDER);
+        bytes memory expected = scalar == 0 ? new bytes(128) : BlsSigner.publicKey(scalar);
+        vm.assertEq(Bls12381.firstPoint(sum), expected);
+    }
+
+    function _sumOf(uint256 scalar) private view returns (bytes memory sum) {
+        sum = Bls12381.newSum();
+        _add(sum, scalar);
+    }
+
+    function _add(bytes memory sum, uint256 scalar) private view {
+        if (scalar == 0) return;
+        bytes memory other = bytes.concat(BlsSigner.publicKey(scalar), new bytes(128));
+        (bytes32 a, bytes32 b, bytes32 c) = Bls12381.words(other);
+        Bls12381.addG1(sum, a, b, c);
     }
 
     function testFuzz_bits_are_counted_one_by_one(uint256 word) public pure {

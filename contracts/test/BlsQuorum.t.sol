@@ -198,6 +198,10 @@ contract BlsQuorumTest is Test {
 
     function test_pack_writes_the_sum_and_the_keys_for_anyone() public {
         _registerMany(0, 5);
+        // The quorum's first contract: RLP of its address and nonce 1.
+        bytes memory origin = abi.encodePacked(hex"d694", address(quorum), hex"01");
+        vm.expectEmit(address(quorum));
+        emit IQuorum.KeysPacked(0, 5, address(uint160(uint256(keccak256(origin)))));
         vm.prank(address(0xbad));
         quorum.pack(0);
         vm.assertEq(quorum.packedCount(0), 5);
@@ -258,7 +262,7 @@ contract BlsQuorumTest is Test {
         vm.assertFalse(quorum.verify(message, _bitmap(signers | (1 << 130)), _sign(signers)));
     }
 
-    /// forge-config: default.fuzz.runs = 128
+    /// forge-config: default.fuzz.runs = 48
     function testFuzz_verify_does_not_depend_on_packing(uint256 early, uint256 late, uint256 signers, uint256 flip)
         public
     {
