@@ -22,7 +22,7 @@ from ddcai.configuration import FederationConfig
 from ddcai.data.loading import load
 from ddcai.errors import ConfigurationError
 from ddcai.flower import SecureMod
-from ddcai.flower.messages import ARRAYS, CONFIG, METRICS, from_arrays, to_arrays
+from ddcai.flower.messages import ARRAYS, CONFIG, METRICS, from_arrays, round_context, to_arrays
 from ddcai.models.encoder import build, load_state, state_of
 from ddcai.models.training import train as train_locally
 from ddcai.rounds.party import Settings
@@ -57,7 +57,14 @@ def train(message: Message, context: Context) -> Message:
     config, x, y = _examples(path, changed_ns, label, settings.deployment)
     module = build(config)
     load_state(module, from_arrays(message.content.array_records[ARRAYS]))
-    train_locally(module, x, y, config.training, seed=_seed(message, node.get("training-seed")))
+    train_locally(
+        module,
+        x,
+        y,
+        config.training,
+        seed=_seed(message, node.get("training-seed")),
+        head_only=not config.training.trains_encoder(round_context(message.content).round),
+    )
     arrays: ArrayRecord = to_arrays(state_of(module))
     content = RecordDict({ARRAYS: arrays, METRICS: MetricRecord({"num-examples": len(y)})})
     return Message(content, reply_to=message)

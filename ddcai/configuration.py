@@ -143,13 +143,19 @@ class Model:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """The recipe of local training: SGD on log loss."""
+    """The recipe of local training: SGD on log loss.
+
+    Attributes:
+        encoder_every: rounds whose number is a multiple of it train encoder and head, all others
+            the head alone; 0: no round trains the encoder.
+    """
 
     local_epochs: int = 1
     batch_size: int = 16
     learning_rate: float = 0.05
     momentum: float = 0.9
     weight_decay: float = 0.0
+    encoder_every: int = 1
 
     def __post_init__(self) -> None:
         _require(self.local_epochs >= 1, "training.local_epochs", self.local_epochs, "at least 1")
@@ -158,6 +164,12 @@ class Training:
         _require(good, "training.learning_rate", self.learning_rate, "give a positive number")
         _require(0 <= self.momentum < 1, "training.momentum", self.momentum, "from 0 to below 1")
         _require(0 <= self.weight_decay < 1, "training.weight_decay", self.weight_decay, "0 to 1")
+        good = 0 <= self.encoder_every < 2**32
+        _require(good, "training.encoder_every", self.encoder_every, "from 0 to 4294967295")
+
+    def trains_encoder(self, round_: int) -> bool:
+        """Whether a round, numbered from 1, trains the encoder as well as the head."""
+        return self.encoder_every > 0 and round_ % self.encoder_every == 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,7 +233,11 @@ class FederationConfig:
     def to_json(self) -> dict[str, Any]:
         """The document as plain JSON values: the same for equal documents (1 becomes 1.0)."""
         as_read = type(self).from_json(_plain(dataclasses.asdict(self)))
-        return _plain(dataclasses.asdict(as_read))  # type: ignore[no-any-return]
+        document: dict[str, Any] = _plain(dataclasses.asdict(as_read))
+        # It came later: documents without it keep the digest that contracts hold.
+        if self.training.encoder_every == 1:
+            del document["training"]["encoder_every"]
+        return document
 
     def digest(self) -> bytes:
         """32 bytes, the digest of the canonical JSON."""

@@ -143,7 +143,9 @@ class SmallFederation:
         network = encoder.build(self.config)
         encoder.load_state(network, party.model(record.base_model_digest))
         x, y = self.data[index]
-        training.train(network, x, y, self.config.training, seed=record.number)
+        recipe = self.config.training
+        alone = not recipe.trains_encoder(record.number)
+        training.train(network, x, y, recipe, seed=record.number, head_only=alone)
         return encoder.state_of(network)
 
     def contribute(self, record: RoundRecord, index: int, *, deliver: bool = True) -> Update:

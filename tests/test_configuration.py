@@ -77,6 +77,7 @@ def configs(draw: st.DrawFn) -> FederationConfig:
             learning_rate=draw(positive),
             momentum=draw(st.floats(0, 1, exclude_max=True)),
             weight_decay=draw(st.floats(0, 1, exclude_max=True)),
+            encoder_every=draw(st.integers(0, 3)),
         ),
         aggregation=Aggregation(
             weighting=draw(st.sampled_from(["examples", "uniform"])),
@@ -192,6 +193,7 @@ REFUSED: list[tuple[str, str, list[Any]]] = [
     ("training", "learning_rate", [0, -0.1, math.nan, math.inf, "0.1", True, 10**400]),
     ("training", "momentum", [1, -0.1, math.nan]),
     ("training", "weight_decay", [1, -0.1, math.nan]),
+    ("training", "encoder_every", [-1, 2**32, 1.0, True, "2"]),
     ("aggregation", "weighting", ["count", 1, None]),
     ("aggregation", "clip_norm", [0, -1, math.inf, math.nan, 10**400]),
     ("aggregation", "value_range", [0, -1, math.inf, math.nan]),

@@ -33,10 +33,10 @@ from ddcai.encryption.bfv import PublicKey
 from ddcai.encryption.opening import opened_from_blob
 from ddcai.encryption.parameters import PARAMETER_SETS
 from ddcai.encryption.summation import SumAccumulator
-from ddcai.errors import BlobMissing, DdcaiError, MalformedError
+from ddcai.errors import BlobMissing, ConfigurationError, DdcaiError, MalformedError
 from ddcai.models import state
 from ddcai.models.state import State
-from ddcai.quantise import COUNT_DIGITS
+from ddcai.models.trained import num_values
 from ddcai.rounds.result import next_model, result_of
 from ddcai.store import Store
 
@@ -167,9 +167,13 @@ class _Verifier:
     def _accumulator(self, round_: RoundHistory) -> SumAccumulator:
         """Takes what the configuration and the base model ask for, as far as they are known."""
         base = self._states.get(round_.base_model_digest)
-        values = None if base is None else state.count(base) + COUNT_DIGITS
-        chosen = None if self._config is None else self._config.encryption.parameter_set
-        return SumAccumulator(PARAMETER_SETS.get(chosen or ""), values)
+        if self._config is None:
+            return SumAccumulator(None, None)
+        try:
+            values = None if base is None else num_values(self._config, base, round_.number)
+        except ConfigurationError:  # a model without a head: the claim about the head says so
+            values = None
+        return SumAccumulator(PARAMETER_SETS.get(self._config.encryption.parameter_set), values)
 
     # A finalised round.
 
@@ -202,11 +206,11 @@ class _Verifier:
             why = f"the {' and the '.join(absent)} cannot be used"
             return skipped(claims.MODEL, expected, why, round_=round_.number), None
         judge = partial(judged, claims.MODEL, round_=round_.number)
-        values = state.count(base) + COUNT_DIGITS
-        if opened.size != values:
-            return judge(False, f"{values} opened values", str(opened.size)), None
         try:
-            result = next_model(self._config, base, opened, len(round_.sealed))
+            values = num_values(self._config, base, round_.number)
+            if opened.size != values:
+                return judge(False, f"{values} opened values", str(opened.size)), None
+            result = next_model(self._config, base, opened, len(round_.sealed), round_.number)
         except DdcaiError as error:
             return judge(False, expected, str(error)), None
         holds = result.model_digest == final.model_digest

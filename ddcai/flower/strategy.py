@@ -124,8 +124,13 @@ class EncryptedFedAvg(Strategy):
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
-        """A training message to every contributor that is there, or to as many as fit a sum."""
+        """A training message to every contributor that is there, or to as many as fit a sum.
+
+        Its configuration has ``train-encoder``: whether the round trains more than the head.
+        """
         config["server-round"] = server_round
+        training = self.coordinator.party.config.training
+        config["train-encoder"] = training.trains_encoder(server_round)
         content = messages.instruction(self._context(server_round), config=config, arrays=arrays)
         nodes = list(self._roster.contributors.values())
         most = self.coordinator.party.config.encryption.max_contributors

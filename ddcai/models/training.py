@@ -47,6 +47,7 @@ def train(
     training: Training,
     *,
     seed: int,
+    head_only: bool = False,
 ) -> float:
     """Trains ``module`` in place by the recipe.
 
@@ -57,6 +58,8 @@ def train(
         training: the recipe.
         seed: of the order of examples and of dropout, 0 to 2^63 - 1. The same seed, data and
             machine give the same bits.
+        head_only: leaves everything but the head as it is, bit for bit; the head learns on
+            what the encoder answers when it is asked, without dropout.
 
     Returns:
         Mean log loss over the last epoch, in nats, each batch measured before its step.
@@ -69,13 +72,16 @@ def train(
         raise DataError(f"{len(x)} inputs and {len(y)} labels: give as many of each, at least one")
     inputs, labels = torch.from_numpy(x), torch.from_numpy(y)
     encoder, head = split(module)
+    learning = head if head_only else module
     optimizer = torch.optim.SGD(
-        [parameter for parameter in module.parameters() if parameter.requires_grad],
+        [parameter for parameter in learning.parameters() if parameter.requires_grad],
         lr=training.learning_rate,
         momentum=training.momentum,
         weight_decay=training.weight_decay,
     )
     module.train()
+    if head_only:
+        encoder.eval()
     loss_sum = torch.zeros(())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -84,7 +90,9 @@ def train(
             for batch in torch.split(torch.randperm(len(labels)), training.batch_size):
                 # head after encoder, whatever the module's forward does: that is what the
                 # chain will compute.
-                loss = functional.cross_entropy(head(encoder(inputs[batch])), labels[batch])
+                with torch.set_grad_enabled(not head_only):
+                    encoding = encoder(inputs[batch])
+                loss = functional.cross_entropy(head(encoding), labels[batch])
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()

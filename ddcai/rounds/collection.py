@@ -13,7 +13,6 @@ from ddcai.encryption.opening import update_marks
 from ddcai.encryption.parameters import parameter_set
 from ddcai.encryption.summation import SumAccumulator
 from ddcai.errors import BlobMissing, MalformedError, RoundError, UpdateMismatch
-from ddcai.quantise import COUNT_DIGITS
 from ddcai.rounds.party import Party
 
 log = logging.getLogger("ddcai.coordinator")
@@ -28,7 +27,7 @@ class Collection:
     Args:
         party: chain and store.
         record: the open round.
-        num_parameters: how many coordinates every update must have.
+        num_values: how many integers every update must have (`ddcai.models.trained`).
         spent: marks of ciphertexts that earlier rounds had.
     """
 
@@ -36,12 +35,12 @@ class Collection:
         self,
         party: Party,
         record: RoundRecord,
-        num_parameters: int,
+        num_values: int,
         spent: frozenset[bytes] = frozenset(),
     ) -> None:
         self._party, self._record, self._spent = party, record, spent
         self._parameters = parameter_set(party.config.encryption.parameter_set)
-        self._values = num_parameters + COUNT_DIGITS
+        self._values = num_values
         self._sum = SumAccumulator(self._parameters, self._values)
         self._accepted: dict[str, bytes] = {}
         self._marks: dict[bytes, str] = {}

@@ -32,6 +32,7 @@ from ddcai.errors import (
 from ddcai.keyfile import write_atomically
 from ddcai.models import state
 from ddcai.models.state import State
+from ddcai.models.trained import require_rest_unchanged, trained_part
 from ddcai.quorum import AttestationKey
 from ddcai.rounds.party import Party
 from ddcai.rounds.result import next_model, quantiser
@@ -141,7 +142,8 @@ class Contributor:
             num_examples: how many examples it was trained on; travels encrypted.
 
         Raises:
-            DataError: for other names or shapes, NaN or infinite weights, no examples.
+            DataError: for other names or shapes, NaN or infinite weights, no examples; in a
+                round that trains the head alone, for a change of anything else.
             RoundError: too large a share of coordinates is out of range.
         """
         known = self.known_update(record)
@@ -149,8 +151,13 @@ class Contributor:
             return known
         started = time.perf_counter()
         _check_like(trained, base)
-        delta = state.flatten(trained).astype(np.float64) - state.flatten(base)
-        encoded = quantiser(self.party.config).encode(delta, num_examples)
+        config, number = self.party.config, record.number
+        require_rest_unchanged(config, base, trained, number)
+        local, start = (
+            state.flatten(trained_part(config, model, number)) for model in (trained, base)
+        )
+        delta = local.astype(np.float64) - start
+        encoded = quantiser(config).encode(delta, num_examples)
         blob = self.party.public_key.encrypt(encoded.values)
         kept = _write_once(self._update_path(record), blob)
         if kept != blob:  # another process of this node was first: one update a round
@@ -224,7 +231,8 @@ class Contributor:
         except VerificationError as error:
             raise AttestationRefused(f"{error}: not signed") from error
         base = self.party.model(record.base_model_digest)
-        result = next_model(self.party.config, base, opened_from_blob(opened), len(record.sealed))
+        total = opened_from_blob(opened)
+        result = next_model(self.party.config, base, total, len(record.sealed), round_)
         message = result.message(context, record.sum_digest, opened_digest)
         self._remember_message(record, message)
         return self._key.sign(message)

@@ -23,6 +23,7 @@ from ddcai.errors import (
 )
 from ddcai.models import state
 from ddcai.models.state import State
+from ddcai.models.trained import num_values
 from ddcai.rounds.collection import Collection
 from ddcai.rounds.keyholder import Opening
 from ddcai.rounds.party import Party
@@ -67,9 +68,8 @@ class Coordinator:
     def collect(self, record: RoundRecord, base: State) -> Collection:
         """An empty sum for an open round."""
         spent = [self._spent_in(number) for number in range(1, record.number)]
-        return Collection(
-            self.party, record, state.flatten(base).size, frozenset[bytes]().union(*spent)
-        )
+        values = num_values(self.party.config, base, record.number)
+        return Collection(self.party, record, values, frozenset[bytes]().union(*spent))
 
     def _spent_in(self, number: int) -> frozenset[bytes]:
         """Marks of the ciphertexts that a round had: read once, the beginnings alone."""
@@ -125,7 +125,7 @@ class Coordinator:
         self.party.check_opening(record, digest, opening.signature)
         base = self.party.model(record.base_model_digest)
         total = opened_from_blob(opening.blob)
-        result = next_model(self.party.config, base, total, len(record.sealed))
+        result = next_model(self.party.config, base, total, len(record.sealed), record.number)
         self.party.store.put(digest, opening.blob)
         self.party.store.put(result.model_digest, state.to_canonical(result.model))
         return result

@@ -20,6 +20,7 @@ from ddcai.models import state
 from ddcai.models.encoder import build, described, initial_state, load_state, parameter_count
 from ddcai.models.heads import head_of
 from ddcai.models.state import State
+from ddcai.models.trained import largest_round, trained_part
 from ddcai.quorum import AttestationKey
 from ddcai.rounds.party import Party
 from ddcai.rounds.result import Result, result_of
@@ -34,7 +35,7 @@ class Founding:
         config: its configuration.
         public_key: its encryption key.
         first: its first model, with digest and head.
-        plan: what a round will cost.
+        plan: what a round will cost; one that trains the encoder, where there are such rounds.
     """
 
     config: FederationConfig
@@ -66,7 +67,8 @@ class Founding:
                 f"encryption.parameter_set is {parameter_set}: make a key for that set"
             )
         most = config.encryption.max_contributors
-        if config.model.entry_point is None and config.task.features:
+        built_in = config.model.entry_point is None and config.task.features
+        if built_in and config.training.encoder_every:
             plan(parameter_count(config), most, parameter_set)  # too large a one cannot be built
         if model is None:
             model = initial_state(config)
@@ -78,7 +80,8 @@ class Founding:
                     f"the first model is not of the configuration's network: {error}"
                 ) from error
         first = result_of(config, model)
-        planned = plan(state.count(first.model), most, parameter_set)
+        largest = trained_part(config, first.model, largest_round(config))
+        planned = plan(state.count(largest), most, parameter_set)
         return cls(config=config, public_key=public_key, first=first, plan=planned)
 
     def deploy(

@@ -18,6 +18,7 @@ from ddcai.encryption.parameters import parameter_set
 from ddcai.errors import RoundError
 from ddcai.models import heads, state
 from ddcai.models.state import State
+from ddcai.models.trained import trained_part
 from ddcai.quantise import Quantiser, apply
 
 
@@ -55,15 +56,21 @@ def quantiser(config: FederationConfig) -> Quantiser:
 
 
 def next_model(
-    config: FederationConfig, base: State, total: NDArray[np.int64], contributors: int
+    config: FederationConfig,
+    base: State,
+    total: NDArray[np.int64],
+    contributors: int,
+    round_: int,
 ) -> Result:
     """The model after a round.
 
     Args:
         config: the federation's configuration.
         base: the model that the round started from.
-        total: int64[counts + parameters], the opened sum.
+        total: int64[counts + parameters that the round trains], the opened sum.
         contributors: how many updates are in it.
+        round_: the round's number, which says what it trains (`ddcai.models.trained`); all else
+            is the base's, bit for bit.
 
     Raises:
         RoundError: it can be no sum of so many updates: another size, an impossible count, a
@@ -85,8 +92,9 @@ def next_model(
             f"+-{scale.value_limit} cannot: a contributor sent a forged one, cancel the round"
         )
     mean = scale.decode(total, contributors)
-    new = state.unflatten(apply(state.flatten(base), mean), base)
-    return result_of(config, new)
+    part = trained_part(config, base, round_)
+    new = state.unflatten(apply(state.flatten(part), mean), part)
+    return result_of(config, base | new)
 
 
 def result_of(config: FederationConfig, model: State) -> Result:

@@ -124,3 +124,22 @@ def test_a_batch_larger_than_the_data_is_the_data() -> None:
     x, y = _data(5)
     recipe = Training(local_epochs=1, batch_size=64)
     assert train(_network(), x, y, recipe, seed=0) > 0
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_the_head_alone_leaves_the_rest_to_the_bit(dropout: float) -> None:
+    x, y = _data()
+    module = _network()
+    module.encoder.insert(2, nn.Dropout(dropout))
+    before = state_of(module)
+    loss = evaluate(module, x, y, head_scale=1024).log_loss
+    train(module, x, y, RECIPE, seed=1, head_only=True)
+    after = state_of(module)
+    assert evaluate(module, x, y, head_scale=1024).log_loss < loss
+    changed = {name for name in before if before[name].tobytes() != after[name].tobytes()}
+    assert changed == {"head.weight", "head.bias"}
+    # And nothing stays frozen: the next round trains all again.
+    train(module, x, y, RECIPE, seed=1)
+    assert all(
+        before[name].tobytes() != array.tobytes() for name, array in state_of(module).items()
+    )

@@ -60,7 +60,7 @@ def test_an_encrypted_round_is_fedavg_up_to_quantisation(
         # Everybody who looks computes the same bits, and the contract has their digest.
         total = opened_from_blob(opening.blob)
         for party in (one.party for one in federation.contributors):
-            theirs = next_model(party.config, party.model(record.base_model_digest), total, 3)
+            theirs = next_model(party.config, party.model(record.base_model_digest), total, 3, 1)
             assert state.to_canonical(theirs.model) == state.to_canonical(result.model)
             assert theirs.head_words == result.head_words
         assert federation.contract.model_digest() == result.model_digest
@@ -74,15 +74,15 @@ def test_next_model_refuses_what_no_updates_add_up_to() -> None:
     limit = quantiser(config).value_limit
     total = np.zeros(COUNT_DIGITS + size, np.int64)
     total[0] = 30
-    assert next_model(config, base, total, 3).model_digest == state.digest(base)
+    assert next_model(config, base, total, 3, 1).model_digest == state.digest(base)
     for position, value in ((COUNT_DIGITS, 3 * limit + 1), (size, -3 * limit - 1)):
         forged = total.copy()
         forged[position] = value
         with pytest.raises(RoundError, match="forged"):
-            next_model(config, base, forged, 3)
+            next_model(config, base, forged, 3, 1)
     with pytest.raises(RoundError, match="max_contributors"):
-        next_model(config, base, total, 4)
+        next_model(config, base, total, 4, 1)
     with pytest.raises(RoundError):
-        next_model(config, base, total[:-1], 3)
+        next_model(config, base, total[:-1], 3, 1)
     with pytest.raises(RoundError, match="counts 0"):
-        next_model(config, base, np.zeros_like(total), 3)
+        next_model(config, base, np.zeros_like(total), 3, 1)

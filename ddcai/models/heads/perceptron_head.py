@@ -174,24 +174,32 @@ def features(module: nn.Module, x: npt.NDArray[np.float32]) -> npt.NDArray[np.in
 def head_of(state: Mapping[str, npt.NDArray[np.float32]], config: FederationConfig) -> Head:
     """The on-chain head of a model's state: its last layer.
 
-    That is ``head.weight`` and ``head.bias``, or, in an app that names its layers otherwise,
-    the last two arrays, if they are float32[c, d] and float32[c].
-
     Raises:
-        ConfigurationError: if the state has no such layer, or it does not fit
+        ConfigurationError: if the state has no such layer (`head_names`), or it does not fit
             model.head_scale.
     """
-    weight, bias = state.get("head.weight"), state.get("head.bias")
-    if weight is None or bias is None:
-        names = list(state)[-2:]
-        weight, bias = (state[name] for name in names) if len(names) == 2 else (None, None)
-    good = weight is not None and bias is not None and weight.ndim == 2
-    if not good or bias.shape != weight.shape[:1]:  # type: ignore[union-attr]
+    weight, bias = head_names(state)
+    return Head.from_linear(state[weight], state[bias], config.model.head_scale)
+
+
+def head_names(state: Mapping[str, npt.NDArray[np.float32]]) -> tuple[str, str]:
+    """The names of the last layer's weight and bias in a model's state.
+
+    They are ``head.weight`` and ``head.bias``, or, in an app that names its layers otherwise,
+    those of the last two arrays, if these are float32[c, d] and float32[c].
+
+    Raises:
+        ConfigurationError: the state has no such layer.
+    """
+    own = "head.weight", "head.bias"
+    names = list(own if all(name in state for name in own) else state)[-2:]
+    shapes = [state[name].shape for name in names]
+    if len(names) != 2 or len(shapes[0]) != 2 or shapes[1] != shapes[0][:1]:
         raise ConfigurationError(
             f"the state ends in {list(state)[-2:]}, which is no linear layer with a bias: name "
             "the last layer `head`, or make it the last of the module"
         )
-    return Head.from_linear(weight, bias, config.model.head_scale)  # type: ignore[arg-type]
+    return names[0], names[1]
 
 
 def head_of_module(module: nn.Module, head_scale: int) -> Head:
