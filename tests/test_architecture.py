@@ -26,6 +26,7 @@ ROOMS = (
     "chain",
     "store",
     "data",
+    "simulation",
     "rounds",
     "audit",
     "flower",
@@ -50,6 +51,7 @@ LIBRARIES = {
     "pandas": {"ddcai/data"},
     "pyarrow": {"ddcai/data", "ddcai/encryption"},
     "safetensors": {"ddcai/models"},
+    "matplotlib": {"ddcai/simulation"},
     "sklearn": set(),
 }
 

@@ -23,6 +23,7 @@ from ddcai.cli import (
     head,
     keys,
     predict,
+    simulate,
     trainer,
 )
 from ddcai.cli.output import say_error
@@ -93,4 +94,5 @@ app.command("report")(claims.report)
 app.command("claims")(claims.claims)
 app.add_typer(data.group, name="data")
 app.command("predict")(predict.predict)
+app.add_typer(simulate.group, name="simulate")
 app.command("demo")(demo_command.demo)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -71,11 +72,17 @@ class EvmChain:
 
     Guarantees:
         - a transaction is in a block of its own before `send` returns;
-        - block times are the wall clock's plus what `increase_time` added, and never fall;
+        - block times are the clock's plus what `increase_time` added, and never fall;
           blocks of the same second share their time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        """Starts with the genesis block.
+
+        Args:
+            clock: unix seconds; a simulation brings its own.
+        """
+        self._clock = clock
         self.accounts = tuple(
             PrivateKey(key).public_key.to_canonical_address() for key in dev_keys()
         )
@@ -88,7 +95,7 @@ class EvmChain:
             "mix_hash": bytes(32),
             "nonce": bytes(8),
             "receipt_root": BLANK_ROOT,
-            "timestamp": int(time.time()),
+            "timestamp": int(clock()),
             "transaction_root": BLANK_ROOT,
         }
         state = {address: dict(account) for address in self.accounts}
@@ -99,7 +106,7 @@ class EvmChain:
 
     def now(self) -> int:
         """The time that the next block would have, in unix seconds."""
-        return max(int(time.time()) + self._offset_s, int(self.ledger.headers[-1].timestamp))
+        return max(int(self._clock()) + self._offset_s, int(self.ledger.headers[-1].timestamp))
 
     def increase_time(self, seconds: int) -> int:
         """Moves the chain's clock ahead; returns by how much in all."""

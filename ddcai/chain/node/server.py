@@ -11,6 +11,8 @@ import errno
 import json
 import logging
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -36,12 +38,15 @@ class EmbeddedChain:
     chain that survives its process use anvil with a state file, or a real node.
     """
 
-    def __init__(self, host: str = LOCALHOST, port: int = 0) -> None:
+    def __init__(
+        self, host: str = LOCALHOST, port: int = 0, *, clock: Callable[[], float] = time.time
+    ) -> None:
         """Binds and starts serving.
 
         Args:
             host: interface to listen on.
             port: 0 for any free one.
+            clock: what the chain takes for the time, in unix seconds; a simulation brings its own.
 
         Raises:
             ChainError: the port is taken or the host is not one of this machine.
@@ -52,7 +57,7 @@ class EmbeddedChain:
             raise ChainError(_bind_message(host, port, error)) from error
         # The chain is made on the thread that will own it.
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ddcai-chain")
-        self._methods = self._worker.submit(lambda: Methods(EvmChain())).result()
+        self._methods = self._worker.submit(lambda: Methods(EvmChain(clock))).result()
         self._server.answer = self._answer
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True

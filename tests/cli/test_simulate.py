@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from ddcai.cli.app import app
+
+CLI = Path(__file__).parent.parent.parent / "docs" / "cli.md"
+SHOWN = re.findall(r"^ddcai (simulate .*)$", CLI.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", SHOWN)
+def test_the_shown_commands_run(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, shlex.split(command))
+    assert done.exit_code == 0, done.output
+    assert "accuracy" in done.stderr
+    if "--out" in command:
+        written = sorted(path.name for path in (tmp_path / "simulated").iterdir())
+        assert written == ["agents.csv", "hours.csv", "plot.html", "plot.png"]
+        assert "contracts and twins agree" in done.stderr
+    if "json" in command:
+        assert [row["agent"] for row in json.loads(done.stdout)] == ["honest", "flipper"]
+
+
+def test_there_are_commands_to_run() -> None:
+    assert len(SHOWN) == 3
+
+
+def test_the_first_systems_rule_needs_twins() -> None:
+    done = CliRunner().invoke(app, ["simulate", "incentive", "--repeats-earn"])
+    assert done.exit_code == 2
+    assert "--repeats-earn goes with --twins" in done.stderr
+
+
+def test_unknown_agents_and_data_are_refused_before_anything_runs() -> None:
+    for arguments in (["--agent", "thief"], ["--data", "imdb"]):
+        done = CliRunner().invoke(app, ["simulate", "incentive", *arguments])
+        assert done.exit_code == 2
+        assert "give one of" in done.stderr
