@@ -6,7 +6,7 @@ contract BadBounty {
     enum Mode {
         Refuses,
         BurnsAllGas,
-        AnswersAMegabyte,
+        AnswersALot,
         ComesBack
     }
 
@@ -33,9 +33,9 @@ contract BadBounty {
             called = true;
             return;
         }
-        if (mode == Mode.AnswersAMegabyte) {
+        if (mode == Mode.AnswersALot) {
             assembly {
-                revert(0, 1000000)
+                revert(0, 400000)
             }
         }
         while (true) {}
