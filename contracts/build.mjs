@@ -21,6 +21,7 @@ const contracts = [
   'EcdsaQuorum',
   'Federation',
   'PerceptronHead',
+  'TeachableHead',
   'incentives/Bounty',
   'incentives/Points',
   'incentives/PredictionMarket',

@@ -21,6 +21,7 @@ NEEDED = (
     "ddcai/chain/artifacts/BlsQuorum.json",
     "ddcai/chain/artifacts/EcdsaQuorum.json",
     "ddcai/chain/artifacts/PerceptronHead.json",
+    "ddcai/chain/artifacts/TeachableHead.json",
     "ddcai/chain/artifacts/CollaborativeTrainer.json",
     "ddcai/chain/artifacts/PredictionMarket.json",
     "ddcai/chain/artifacts/SelfAssessment.json",

@@ -15,6 +15,7 @@ NAMES = (
     "BlsQuorum",
     "EcdsaQuorum",
     "PerceptronHead",
+    "TeachableHead",
     "CollaborativeTrainer",
     "PredictionMarket",
     "SelfAssessment",

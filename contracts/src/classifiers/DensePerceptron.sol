@@ -40,9 +40,9 @@ contract DensePerceptron is Classifier {
     /// @inheritdoc IClassifier
     function update(bytes calldata features, uint256 class)
         external
-        onlyOwner
         returns (uint256 predicted, bool changed)
     {
+        _requireTeacher();
         _requireClass(class);
         uint256[] memory spread = _spread(features);
         (predicted,) = _predict(spread);
@@ -53,6 +53,11 @@ contract DensePerceptron is Classifier {
             changed = _learn(spread, predicted, true) || changed;
         }
         emit ModelUpdated(class, changed);
+    }
+
+    /// @dev Reverts unless the caller may teach: here the owner.
+    function _requireTeacher() internal view virtual {
+        _checkOwner();
     }
 
     function _spread(bytes calldata features) private view returns (uint256[] memory) {
@@ -112,7 +117,12 @@ contract DensePerceptron is Classifier {
     }
 
     /// @dev Every word is good, but for padding: after a row's last weight and the last bias.
-    function _accept(uint256 offset, uint256[] calldata words_) internal view override {
+    function _accept(uint256 offset, uint256[] calldata words_) internal virtual override {
+        _requirePadding(offset, words_);
+    }
+
+    /// @dev That words of the model, from `offset` on, have zeros where nothing is.
+    function _requirePadding(uint256 offset, uint256[] calldata words_) internal view {
         uint256 rowWords = Math.ceilDiv(featureLimit, DenseDot.WEIGHTS_PER_WORD);
         uint256 usedWeights = featureLimit % DenseDot.WEIGHTS_PER_WORD;
         uint256 usedBiases = classLimit % BIASES_PER_WORD;

@@ -2,6 +2,7 @@
 
 `Head` is the final layer that a federation writes (`contracts/src/PerceptronHead.sol`). The
 others learn on chain (`contracts/src/classifiers`); `TWINS` has them by the contract's name.
+`TeachableHead` is both: to whoever asks or teaches it, a `DensePerceptron`.
 """
 
 from ddcai.models.heads.classifier import Classifier, classifier_digest
@@ -21,6 +22,7 @@ from ddcai.models.heads.perceptron_head import (
 )
 from ddcai.models.heads.sparse_centroid import SparseNearestCentroid
 from ddcai.models.heads.sparse_perceptron import SparsePerceptron
+from ddcai.models.heads.teachable_head import TeachableHead
 from ddcai.models.heads.twins import TWINS
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "SparseNearestCentroid",
     "SparsePerceptron",
     "TWINS",
+    "TeachableHead",
     "classifier_digest",
     "features",
     "features_of",

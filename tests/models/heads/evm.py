@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from eth.constants import BLANK_ROOT_HASH
@@ -30,7 +32,7 @@ class Reverted(Exception):
 
 
 class Evm:
-    """One state; contracts are deployed by `OWNER`, who also makes all calls."""
+    """One state; contracts are deployed by `OWNER`, who also makes all calls but in `acting`."""
 
     def __init__(self) -> None:
         context = ExecutionContext(
@@ -47,14 +49,25 @@ class Evm:
         )
         self.state = PragueState(AtomicDB(), context, BLANK_ROOT_HASH)
         self._nonce = 0
+        self._sender = OWNER
 
-    def _run(self, to: bytes, data: bytes, *, create: bytes | None = None) -> Any:
-        context = self.state.get_transaction_context_class()(gas_price=0, origin=OWNER)
+    @contextmanager
+    def acting(self, account: bytes) -> Iterator[None]:
+        """Calls come from this account meanwhile."""
+        self._sender = account
+        try:
+            yield
+        finally:
+            self._sender = OWNER
+
+    def run(self, to: bytes, data: bytes, *, create: bytes | None = None) -> Any:
+        """Calls an account with these bytes, or creates a contract; the finished computation."""
+        context = self.state.get_transaction_context_class()(gas_price=0, origin=self._sender)
         code = data if create is not None else self.state.get_code(to)
         message = Message(
             gas=GAS,
             to=b"" if create is not None else to,
-            sender=OWNER,
+            sender=self._sender,
             value=0,
             data=b"" if create is not None else data,
             code=code,
@@ -82,7 +95,7 @@ class Evm:
         address = keccak(self._nonce.to_bytes(8, "big"))[:20]
         types = ["uint256"] * len(arguments)
         code = compiled.bytecode + abi.encode(types, arguments)
-        self._run(b"", code, create=address)
+        self.run(b"", code, create=address)
         return Instance(self, address, compiled)
 
 
@@ -91,7 +104,10 @@ class Instance:
 
     def __init__(self, evm: Evm, address: bytes, compiled: artifact.Artifact) -> None:
         self._evm, self.address = evm, address
-        self._functions = {one["name"]: one for one in compiled.abi if one["type"] == "function"}
+        functions: list[Any] = [one for one in compiled.abi if one["type"] == "function"]
+        # By name, or by signature where a name is there twice.
+        self._functions = {one["name"]: one for one in functions}
+        self._functions |= {abi_to_signature(one): one for one in functions}
         self.logs: list[tuple[tuple[int, ...], bytes]] = []
 
     def __call__(self, name: str, *arguments: Any) -> Any:
@@ -99,7 +115,7 @@ class Instance:
         entry: Any = self._functions[name]
         data = keccak(text=abi_to_signature(entry))[:4]
         data += abi.encode(get_abi_input_types(entry), arguments)
-        computation = self._evm._run(self.address, data)
+        computation = self._evm.run(self.address, data)
         self.logs = [(topics, body) for _, topics, body in computation.get_log_entries()]
         values = abi.decode(get_abi_output_types(entry), computation.output)
         return values[0] if len(values) == 1 else values
