@@ -166,6 +166,21 @@ abstract contract SponsoredTest is PointsFixture {
         vm.assertEq(total, 1);
     }
 
+    function test_a_bounty_that_is_over_is_not_called() public {
+        BadBounty bad = new BadBounty(address(incentive), BadBounty.Mode.Refuses);
+        bad.endAt(UNTIL);
+        ISponsored(address(incentive)).attachBounty(IBounty(address(bad)));
+        bad.comeBack(address(trainer), "");
+        IIncentive.Contribution memory one = contribute(ALICE, 0, 1);
+        IIncentive.Contribution memory late = contribute(ALICE, 1, 1);
+        vm.warp(uint256(UNTIL) + 1);
+        refund(late, 1);
+        vm.assertFalse(bad.called());
+        vm.warp(UNTIL);
+        refund(one, 0);
+        vm.assertTrue(bad.called());
+    }
+
     function test_too_little_gas_is_refused_and_the_least_is_enough() public {
         _attach();
         _fund(5 * RATE);

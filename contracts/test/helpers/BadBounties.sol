@@ -11,7 +11,7 @@ contract BadBounty {
     }
 
     address public immutable incentive;
-    uint40 public constant until = type(uint40).max;
+    uint40 public until = type(uint40).max;
     Mode public mode;
     address private _target;
     bytes private _call;
@@ -20,6 +20,10 @@ contract BadBounty {
 
     constructor(address incentive_, Mode mode_) {
         (incentive, mode) = (incentive_, mode_);
+    }
+
+    function endAt(uint40 until_) external {
+        until = until_;
     }
 
     function comeBack(address target, bytes calldata call_) external {
