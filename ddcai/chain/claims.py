@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ddcai.chain.contributions import Contributed, Refunded, ReleaseStarted, Reported, TrainerEvent
-from ddcai.chain.incentive import Points, SelfAssessment
+from ddcai.chain.incentive import Points, PointsIncentive, SelfAssessment
 from ddcai.chain.trainer import Trainer
 from ddcai.errors import ConfigurationError, IncentiveRefused
 from ddcai.incentives.self_assessment import Rules, refund_points, report_wei
@@ -53,12 +53,13 @@ def claims_of(trainer: Trainer, account: str, *, first_release: int = 0) -> list
         first_release: the model's release when the trainer was deployed.
 
     Raises:
-        ConfigurationError: the incentive is no self-assessment deposit.
+        ConfigurationError: the incentive brings neither deposits back nor points.
     """
     incentive = trainer.incentive
-    if not isinstance(incentive, SelfAssessment):
+    if not isinstance(incentive, SelfAssessment | PointsIncentive):
         raise ConfigurationError(
-            f"the incentive is {incentive.kind!r}: only deposits (self-assessment) are claimed so"
+            f"the incentive is {incentive.kind!r}: only deposits (self-assessment) and points are "
+            "claimed so"
         )
     history = trainer.history()
     made = [one for one in history if isinstance(one, Contributed)]
@@ -67,14 +68,9 @@ def claims_of(trainer: Trainer, account: str, *, first_release: int = 0) -> list
     releases = [one.release for one in history if isinstance(one, ReleaseStarted)]
     # The next to come ends a release that the model has left: the claim itself does.
     pending = trainer.model_release() != (releases[-1] if releases else first_release)
-    view = _View(
-        rules=incentive.rules(),
-        account=account,
-        now=max(trainer.block_time(), int(time.time())),
-        ended_id=len(made) if pending else incentive.ended_id(),
-        points=incentive.points(account),
-    )
-    ask = [one for one, _ in pairs if one.id > view.ended_id]
+    now = max(trainer.block_time(), int(time.time()))
+    ended_id = len(made) if pending else incentive.ended_id()
+    ask = [one for one, _ in pairs if one.id > ended_id]
     said = dict(
         zip(
             (one.id for one in ask),
@@ -82,12 +78,44 @@ def claims_of(trainer: Trainer, account: str, *, first_release: int = 0) -> list
             strict=True,
         )
     )
+    if isinstance(incentive, PointsIncentive):
+        wait = incentive.rules().refund_wait_s
+        return [
+            _point(one, said[one.id], now=now, earliest=one.time + wait)
+            for one in ask
+            if one.contributor == account
+        ]
+    view = _View(
+        rules=incentive.rules(),
+        account=account,
+        now=now,
+        ended_id=ended_id,
+        points=incentive.points(account),
+    )
     had = incentive.have_reported([one.id for one, _ in pairs], account)
     found = [
         _claim(view, one, record.left_wei, said.get(one.id, one.label), reported)
         for (one, record), reported in zip(pairs, had, strict=True)
     ]
     return [one for one in found if one is not None]
+
+
+def _point(one: Contributed, predicted: int, *, now: int, earliest: int) -> Claim:
+    """A point that its contributor may ask for; nobody else has a claim."""
+    refused = ""
+    if now < earliest:
+        refused = "TooEarly"
+    elif predicted != one.label:
+        refused = "WrongPrediction"
+    return Claim(
+        action="refund",
+        contribution=one,
+        amount_wei=0,
+        points=1,
+        ready=not refused,
+        earliest=earliest,
+        refused=refused,
+    )
 
 
 def _claim(

@@ -17,6 +17,7 @@ from ddcai.chain import artifact
 from ddcai.chain.contract import Contract
 from ddcai.chain.transactions import Receipt, Sender
 from ddcai.errors import ChainError, ConfigurationError
+from ddcai.incentives.points import PointsRules
 from ddcai.incentives.self_assessment import Rules, price_wei
 
 
@@ -124,6 +125,11 @@ class Incentive:
         answers = self._contract.call_many(calls)
         return [Record(bytes(digest), int(left)) for digest, left in answers]
 
+    def bounty(self) -> tuple[str | None, int]:
+        """The bounty that was attached last, None if none, and the last second that it pays."""
+        address, until = self._contract.call("bounty")
+        return (to_checksum_address(address) if int(address, 16) else None), int(until)
+
     def withdraw(self) -> Receipt:
         """Pays the sender everything that is owed to it.
 
@@ -160,12 +166,40 @@ class SelfAssessment(Incentive):
         return [bool(answer) for answer in self._contract.call_many(calls)]
 
 
+class PointsIncentive(Incentive):
+    """Points and badges, no money: a limited number of contributions a day, and a wait."""
+
+    kind = "points"
+    contract_name = "Points"
+
+    def rules(self) -> PointsRules:
+        """The rules that it was deployed with; they never change."""
+        return PointsRules.from_abi(self._contract.call("rules"))
+
+    def left_today(self, account: str) -> int:
+        """How often an account may still contribute today (UTC)."""
+        return int(self._contract.call("leftToday", to_checksum_address(account)))
+
+    def badges(self, account: str) -> list[int]:
+        """The numbers of points that an account has a badge for, ascending."""
+        account = to_checksum_address(account)
+        thresholds = self.rules().badge_thresholds
+        calls: list[tuple[str, Sequence[Any]]] = [("hasBadge", [account, n]) for n in thresholds]
+        has = self._contract.call_many(calls)
+        return [n for n, there in zip(thresholds, has, strict=True) if there]
+
+
+def points(rules: PointsRules) -> NewIncentive:
+    """A `Points` contract with these rules."""
+    return NewIncentive(kind=PointsIncentive.kind, arguments=(rules.to_abi(),))
+
+
 def self_assessment(rules: Rules) -> NewIncentive:
     """A `SelfAssessment` with these rules."""
     return NewIncentive(kind=SelfAssessment.kind, arguments=(rules.to_abi(),))
 
 
-KINDS: dict[str, type[Incentive]] = {kind.kind: kind for kind in (SelfAssessment,)}
+KINDS: dict[str, type[Incentive]] = {kind.kind: kind for kind in (PointsIncentive, SelfAssessment)}
 
 
 def kind_of(name: str) -> type[Incentive]:

@@ -46,7 +46,7 @@ def refund(
     password_file: PasswordFileOption = None,
     format_: FormatOption = "table",
 ) -> None:
-    """Take back this account's deposits that the model agrees with."""
+    """Take back this account's deposits that the model agrees with, and points."""
     claimed = _Claimed.connect(trainer, rpc_url, keystore, account, password_file)
     claimed.some("refund", ids or [], all_, dry_run, format_)
 
@@ -164,6 +164,7 @@ class _Claimed:
             say("dry run: nothing was sent")
         else:
             say(f"owed to {self.account}: {self.owed()} (`ddcai claims --withdraw` pulls it)")
+            say(f"points of {self.account}: {self.trainer.incentive.points(self.account).own}")
 
     def withdraw(self) -> None:
         if self.trainer.incentive.owed_wei(self.account) == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,6 +51,9 @@ REMEDIES = {
     "NotAllowed": "this account may not: a refund is its contributor's; a report needs points, or "
     "the owner's or anyone's wait to be over",
     "AlreadyReported": "this account had its share of it",
+    "DailyLimitReached": "this account has contributed as often as it may today: days begin at "
+    "00:00 UTC; send fewer samples, or go on then",
+    "NoMoneyHere": "contributions to this trainer cost nothing: give --max-price-wei 0",
     "NothingToWithdraw": "nothing is owed to this account",
     "UnknownClass": "the model has no such class",
     "OwnableUnauthorizedAccount": "only the owner may: give the keystore of the one that deployed "
@@ -105,7 +109,11 @@ def deploy(
         typer.Option("--model", help="The model: the file that `head deploy` wrote, or 0x..."),
     ],
     incentive: Annotated[
-        str, typer.Option("--incentive", help="What contributions cost and bring.")
+        str,
+        typer.Option(
+            "--incentive",
+            help="What contributions cost and bring: self-assessment (deposits) or points.",
+        ),
     ] = "self-assessment",
     cost_weight_wei: Annotated[
         int,
@@ -127,6 +135,18 @@ def deploy(
     anyone_wait_s: Annotated[
         int, typer.Option("--anyone-wait-s", min=0, help="Seconds until anyone may take them.")
     ] = 9 * 86_400,
+    daily_limit: Annotated[
+        int,
+        typer.Option(
+            "--daily-limit", min=1, help="Of points: contributions of an account a day (UTC)."
+        ),
+    ] = 100,
+    badge: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--badge", min=1, help="Of points: a number of points that brings a badge; repeat it."
+        ),
+    ] = None,
     name: Annotated[
         str, typer.Option("--name", help="Name of the deployment file: a-z, 0-9 and hyphens.")
     ] = "trainer",
@@ -154,9 +174,12 @@ def deploy(
     check_name(name)
     address, classes = _model(model)
     opened = open_account(keystore_file(keystore, account), password(password_file), account)
-    chosen = _incentive(
-        incentive, opened.address, cost_weight_wei, refund_wait_s, owner_wait_s, anyone_wait_s
-    )
+    if incentive == "points":
+        chosen = _points(refund_wait_s, daily_limit, badge or [])
+    else:
+        chosen = _incentive(
+            incentive, opened.address, cost_weight_wei, refund_wait_s, owner_wait_s, anyone_wait_s
+        )
     w3 = connect(rpc_url)
     chain_id = int(request(w3, "eth_chainId", []), 16)
     path = deployments / f"{chain_id}-{name}.json"
@@ -182,12 +205,15 @@ def show(
 ) -> None:
     """Show a trainer: its model, rules and price, and what became of the money."""
     from ddcai.chain.contributions import Contributed, Refunded, Reported, Withdrawn
-    from ddcai.chain.incentive import SelfAssessment
+    from ddcai.chain.incentive import PointsIncentive, SelfAssessment
 
     found, contract = connect_trainer(trainer, rpc_url)
     history = contract.history()
     incentive = contract.incentive
-    rules = fields(incentive.rules()) if isinstance(incentive, SelfAssessment) else {}
+    rules: dict[str, object] = {}
+    if isinstance(incentive, SelfAssessment | PointsIncentive):
+        rules = fields(incentive.rules())
+    bounty, until = incentive.bounty()
     emit_one(
         {
             "trainer": found.trainer,
@@ -206,6 +232,9 @@ def show(
             "reported_wei": sum(one.amount_wei for one in history if isinstance(one, Reported)),
             "withdrawn_wei": sum(one.amount_wei for one in history if isinstance(one, Withdrawn)),
             "held_wei": contract.held_wei(),
+            "points": sum(one.points for one in history if isinstance(one, Refunded)),
+            "bounty": bounty,
+            "bounty_until": datetime.fromtimestamp(until, UTC) if bounty else None,
         },
         format_,
     )
@@ -264,6 +293,19 @@ def _model(text: str) -> tuple[str, list[str] | None]:
     return head.address, head.class_names
 
 
+def _points(refund_wait: int, daily_limit: int, badges: list[int]) -> NewIncentive:
+    from ddcai.chain.incentive import points
+    from ddcai.incentives.points import PointsRules
+
+    return points(
+        PointsRules(
+            refund_wait_s=refund_wait,
+            daily_limit=daily_limit,
+            badge_thresholds=tuple(sorted(badges)),
+        )
+    )
+
+
 def _incentive(
     kind: str, owner: str, weight: int, refund_wait: int, owner_wait: int, anyone_wait: int
 ) -> NewIncentive:
@@ -271,7 +313,7 @@ def _incentive(
     from ddcai.incentives.self_assessment import Rules
 
     if kind != SelfAssessment.kind:
-        raise ConfigurationError(f"incentive is {kind!r}: give {SelfAssessment.kind}")
+        raise ConfigurationError(f"incentive is {kind!r}: give {SelfAssessment.kind} or points")
     if not refund_wait <= owner_wait <= anyone_wait < 2**32:
         raise ConfigurationError(
             f"refund-wait-s {refund_wait}, owner-wait-s {owner_wait}, anyone-wait-s {anyone_wait}: "
