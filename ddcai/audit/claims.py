@@ -20,6 +20,7 @@ MODEL = "model follows from base and opened sum"
 MODEL_BLOB = "model blob matches its digest"
 QUORUM = "quorum signed the result"
 HEAD = "head on chain equals the model's last layer"
+RELEASES = "head makes releases by the configuration"
 MONEY = "money is conserved"
 SOLVENT = "contract holds what it owes"
 
@@ -39,6 +40,7 @@ NAMES = (
     MODEL_BLOB,
     QUORUM,
     HEAD,
+    RELEASES,
     MONEY,
     SOLVENT,
 )

@@ -146,6 +146,8 @@ class History:
             checks it.
         last_round: the number of the last round opened, read from the contract.
         head_words: the head as the chain has it now, 256-bit integers.
+        encoder_every: of a head that contributions teach, which rounds replace it; None for a
+            head that rounds alone write.
         balance_wei: what the contract holds.
         claimable_wei: by (round, address), what `refund` and `take` would pay now; zeros are
             left out.
@@ -167,6 +169,7 @@ class History:
     rounds: tuple[RoundHistory, ...]
     claimable_wei: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
     key_holder_is_contract: bool = False
+    encoder_every: int | None = None
 
     def context(self, round_: int) -> RoundContext:
         """What binds digests to a round of this federation."""

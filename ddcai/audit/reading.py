@@ -26,7 +26,7 @@ from ddcai.audit.history import (
 )
 from ddcai.chain.events import Event, events
 from ddcai.chain.federation import Federation
-from ddcai.chain.head import Head
+from ddcai.chain.head import Head, teaching
 from ddcai.chain.node.connection import Connection, request, request_many
 from ddcai.chain.records import bitmap_indices
 from ddcai.errors import ChainError
@@ -99,7 +99,9 @@ class _Reader:
         rounds = tuple(self._round(number, indices) for number in sorted(self._of_round))
         rules, current = federation.rules(), federation.model_digest()
         code = request(self._w3, "eth_getCode", [rules.key_holder, "latest"])
+        taught = teaching(self._w3, federation.head_address())
         return History(
+            encoder_every=None if taught is None else taught.encoder_every,
             chain_id=federation.chain_id,
             contract=federation.address,
             quorum_scheme=federation.quorum_scheme(),

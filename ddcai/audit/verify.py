@@ -88,6 +88,8 @@ class _Verifier:
             if round_.finalisation is not None:
                 yield from self._check_result(round_, round_.sealing, round_.finalisation)
         yield self._check_current_head()
+        if history.encoder_every is not None:
+            yield self._check_releases(history.encoder_every)
         yield money.check_conserved(history)
         yield money.check_solvent(history)
 
@@ -222,6 +224,13 @@ class _Verifier:
     def _check_current_head(self) -> Claim:
         found = digests.head_digest(self._history.head_words)
         return self._check_head(self._history.model_digest, found, None)
+
+    def _check_releases(self, every: int) -> Claim:
+        """That a head which contributions teach is replaced by the rounds that change features."""
+        if self._config is None:
+            return skipped(claims.RELEASES, f"every {every}", "the configuration cannot be used")
+        expected = f"every {self._config.training.encoder_every}"
+        return compare(claims.RELEASES, expected, f"every {every}")
 
     def _check_head(self, model_digest: bytes, found: bytes, round_: int | None) -> Claim:
         """That a head's digest is that of the last layer of a model."""

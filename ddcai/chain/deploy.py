@@ -16,6 +16,7 @@ from web3 import Web3
 from ddcai.chain import abi_errors, artifact
 from ddcai.chain.contract import Contract
 from ddcai.chain.deployment_file import DeploymentFile, check_address, check_name
+from ddcai.chain.head import TEACHABLE
 from ddcai.chain.node.connection import RpcFailure, request
 from ddcai.chain.quorum import CONTRACTS
 from ddcai.chain.records import Rules
@@ -24,6 +25,7 @@ from ddcai.digests import config_digest
 from ddcai.errors import ChainError, ConfigurationError, ContractReverted
 
 G1_ADD = "0x000000000000000000000000000000000000000b"
+_TEACHABLE_WORDS = 160
 _INFINITY = "0x" + "00" * 128  # the point of G1, in EIP-2537's form
 _DIGEST = re.compile(r"^0x[0-9a-f]{64}$")
 
@@ -118,6 +120,7 @@ def deploy_federation(
     config: dict[str, Any],
     name: str = "federation",
     quorum_scheme: str = "bls",
+    teaching: tuple[int, int] | None = None,
     max_fee_per_gas_wei: int = DEFAULT_FEE_CAP_WEI,
 ) -> Deployment:
     """Deploys head, quorum and federation, and hands the first two to the third.
@@ -133,6 +136,8 @@ def deploy_federation(
         invited: accounts that may join; more can be invited later.
         config: the configuration as JSON values; must have the rules' ``config_digest``.
         quorum_scheme: how contributors attest, ``bls`` or ``ecdsa``.
+        teaching: for a head that contributions teach between rounds: the learning rate, and
+            the configuration's ``training.encoder_every``. None for one that rounds alone write.
 
     Raises:
         ConfigurationError: the configuration is not the one in the rules, or a bad name.
@@ -174,8 +179,15 @@ def deploy_federation(
         gas_used += receipt.gas_used
         return receipt.block_number
 
-    head = create("PerceptronHead", head_dimensions, head_classes)
-    write(head, "write", list(head_words))
+    if teaching is None:
+        head = create("PerceptronHead", head_dimensions, head_classes)
+        write(head, "write", list(head_words))
+    else:
+        head = create(TEACHABLE, head_dimensions, head_classes, *teaching)
+        # Two slots a word: all at once could be more than a transaction may take.
+        for start in range(0, len(head_words), _TEACHABLE_WORDS):
+            write(head, "load", start, list(head_words[start : start + _TEACHABLE_WORDS]))
+        write(head, "seal")
     quorum = create(CONTRACTS[quorum_scheme])
     before = int(request(w3, "eth_blockNumber", []), 16)
     federation = create(

@@ -16,6 +16,7 @@ from ddcai.chain import artifact
 from ddcai.chain.contract import Contract
 from ddcai.chain.contributions import Contributed, TrainerEvent, typed
 from ddcai.chain.events import Event, events
+from ddcai.chain.head import teaching
 from ddcai.chain.incentive import Incentive, SelfAssessment, kind_of
 from ddcai.chain.node.connection import request
 from ddcai.chain.transactions import Receipt, Sender
@@ -116,7 +117,13 @@ class Trainer:
         return str(to_checksum_address(self._contract.call("owner")))
 
     def model_owner(self) -> str:
-        """Who can teach the model: this contract, from its deployment until it is closed."""
+        """Who can teach the model: this contract, from its deployment until it is closed.
+
+        Of a federation's head without a teacher it is the founder, who may choose one.
+        """
+        head = teaching(self._w3, self.model_address)
+        if head is not None:
+            return head.teacher or head.founder
         return str(to_checksum_address(self._model.call("owner")))
 
     def block_time(self) -> int:

@@ -15,14 +15,16 @@ from ddcai.chain import abi_errors, artifact
 from ddcai.chain.contract import Contract
 from ddcai.chain.deploy import creation
 from ddcai.chain.deployment_file import DeploymentFile, check_address, check_name, check_number
+from ddcai.chain.head import TEACHABLE, teaching
 from ddcai.chain.incentive import NewIncentive, kind_of
 from ddcai.chain.node.connection import RpcFailure, request, request_many
 from ddcai.chain.trainer import CLASSIFIER, CONTRACT
 from ddcai.chain.transactions import DEFAULT_FEE_CAP_WEI, Sender
 from ddcai.errors import ChainError, ChainUnreachable, ConfigurationError, ContractReverted
 
-# Handing the model over costs 29k gas.
-_HAND_OVER_GAS = 40_000
+_HAND_OVER = "transferOwnership"
+# Handing the model over costs 29k gas, and choosing a teacher 50k.
+_HAND_OVER_GAS = 70_000
 # Creating a contract: 32,000 for it, 21,000 for the transaction, at most 16 gas a byte of
 # calldata, and 200 a byte of code.
 _CREATE_GAS, _BYTE_GAS = 60_000, 216
@@ -159,6 +161,8 @@ def deploy_trainer(
 ) -> TrainerDeployment:
     """Deploys incentive and trainer, and hands the model to the trainer.
 
+    A federation's head stays the federation's: the trainer becomes its teacher.
+
     What can be known to fail is found out before anything is sent. An attempt that was broken
     off is taken up where it ended, if the account has sent nothing else since.
 
@@ -194,9 +198,9 @@ def deploy_trainer(
     )[plan.done :]:
         gas_used += _create(w3, sender, what, expected, arguments)
     if plan.done < 3:
-        data = Contract(w3, plan.model, artifact.load(CLASSIFIER)).encode(
-            "transferOwnership", [plan.trainer]
-        )
+        of_a_federation = teaching(w3, plan.model) is not None
+        kind, step = (TEACHABLE, "setTeacher") if of_a_federation else (CLASSIFIER, _HAND_OVER)
+        data = Contract(w3, plan.model, artifact.load(kind)).encode(step, [plan.trainer])
         gas_used += sender.send(plan.model, data).gas_used
     return TrainerDeployment(
         chain_id=int(request(w3, "eth_chainId", []), 16),
@@ -214,7 +218,10 @@ def deploy_trainer(
 
 
 def _describe(w3: Web3, classifier: Contract) -> tuple[str, int, int, int, str]:
-    """Kind, features, classes, release and owner of a sealed classifier."""
+    """Kind, features, classes, release of a sealed classifier, and who may hand it on.
+
+    That is its owner; of a federation's head, its teacher, or the founder while there is none.
+    """
     model = classifier.address
     if _code(w3, model) == b"":
         raise ConfigurationError(
@@ -234,6 +241,9 @@ def _describe(w3: Web3, classifier: Contract) -> tuple[str, int, int, int, str]:
         ) from error
     if not is_sealed:
         raise ConfigurationError(f"the model {model} is not sealed: finish its deployment first")
+    head = teaching(w3, model)
+    if head is not None:  # its owner is the federation; who chooses the teacher deploys
+        owner = head.teacher or head.founder
     return str(kind), int(features), int(classes), int(release), str(to_checksum_address(owner))
 
 

@@ -67,6 +67,22 @@ def deploy(
             help="How they sign; auto: BLS where the chain can check it (EIP-2537), else ECDSA.",
         ),
     ] = "auto",
+    teachable: Annotated[
+        bool,
+        typer.Option(
+            "--teachable",
+            help="Contributions may teach the head between rounds (`trainer deploy --model`).",
+        ),
+    ] = False,
+    learning_rate: Annotated[
+        int,
+        typer.Option(
+            "--learning-rate",
+            min=1,
+            max=255,
+            help="With --teachable: what one contribution moves, in units of 127 / head_scale.",
+        ),
+    ] = 1,
     deposit_wei: Annotated[
         int, typer.Option("--deposit-wei", min=0, help="Deposit per contributor and round.")
     ] = 10**16,
@@ -165,6 +181,7 @@ def deploy(
         submit_period_s=submit_period_s,
         finalize_period_s=finalize_period_s,
         quorum_scheme=scheme,
+        learning_rate=learning_rate if teachable else None,
     )
     where = {
         "federation": deployed.federation,

@@ -193,6 +193,23 @@ def show(
             "model_digest": federation.model_digest(),
             "held_wei": federation.balance(),
             **fields(federation.rules()),
+            **_teaching(deployment, rpc_url, federation.head_address()),
         },
         format_,
     )
+
+
+def _teaching(deployment: Path, rpc_url: str, head: str) -> dict[str, object]:
+    """What contributions may do to a head; nothing for one that rounds alone write.
+
+    Raises:
+        ConfigurationError: its releases are not those of the configuration.
+    """
+    from ddcai.chain.deploy import Deployment
+    from ddcai.chain.head import checked_teaching
+    from ddcai.chain.node.connection import connect
+    from ddcai.configuration import FederationConfig
+
+    config = FederationConfig.from_json(Deployment.load(deployment).config)
+    found = checked_teaching(connect(rpc_url), head, config)
+    return {} if found is None else fields(found)

@@ -19,6 +19,7 @@ from ddcai.cli.output import emit, say
 from ddcai.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from ddcai.models.heads import Head
     from ddcai.models.state import State
 
 
@@ -51,6 +52,9 @@ def predict(
 ) -> None:
     """Predict rows: free, and the same with and without --local.
 
+    Where contributions teach the head between rounds, it is the live head that answers; with
+    --model or --digest, --local answers from that model's own.
+
     The rows themselves never leave: the chain's node sees the encoder's outputs alone (and
     with --local, nothing).
     """
@@ -73,14 +77,17 @@ def predict(
     load_state(module, state)
     features = heads.features(module, rows)
     if local:
-        scores = heads.head_of(state, config).scores(features)
+        head = heads.head_of(state, config)
+        if not (digest is not None or model is not None):
+            head = _live(found.head, found.chain_id, rpc_url) or head
+        scores = head.scores(features)
         classes = scores.argmax(axis=1)
     else:
         from ddcai.chain.head import Head
         from ddcai.chain.node.connection import connect
 
-        head = Head(connect(rpc_url, chain_id=found.chain_id), found.head)
-        classes, scores = head.predict(features)
+        contract = Head(connect(rpc_url, chain_id=found.chain_id), found.head)
+        classes, scores = contract.predict(features)
     names = config.task.classes
     answers = [
         {
@@ -100,6 +107,21 @@ def _current(federation: str, chain_id: int, rpc_url: str) -> bytes:
     from ddcai.chain.node.connection import connect
 
     return Federation.connect(connect(rpc_url, chain_id=chain_id), federation).model_digest()
+
+
+def _live(address: str, chain_id: int, rpc_url: str) -> Head | None:
+    """The head as contributions have taught it; None for one that rounds alone write."""
+    from ddcai.chain.classifier import Classifier
+    from ddcai.chain.head import teaching
+    from ddcai.chain.node.connection import connect
+    from ddcai.models.heads import Head
+
+    w3 = connect(rpc_url, chain_id=chain_id)
+    if teaching(w3, address) is None:
+        return None
+    classifier = Classifier(w3, address)
+    shape = classifier.shape
+    return Head.from_words(classifier.words(), shape.features, shape.classes)
 
 
 def _model(path: Path | None, expected: bytes | None, store: str) -> State:

@@ -105,9 +105,16 @@ def connect_trainer(
 @group.command("deploy")
 def deploy(
     model: Annotated[
-        str,
+        str | None,
         typer.Option("--model", help="The model: the file that `head deploy` wrote, or 0x..."),
-    ],
+    ] = None,
+    federation: Annotated[
+        Path | None,
+        typer.Option(
+            "--federation",
+            help="Instead: deployment file of a federation whose head is --teachable.",
+        ),
+    ] = None,
     incentive: Annotated[
         str,
         typer.Option(
@@ -164,6 +171,8 @@ def deploy(
 ) -> None:
     """Deploy a trainer for a model of this account: incentive, trainer, then the hand-over.
 
+    A federation's head stays the federation's: the trainer becomes its teacher, until it closes.
+
     Broken off, the same command goes on where it ended. From then on anyone may teach the model.
     """
     from ddcai.chain.deployment_file import check_name
@@ -172,7 +181,9 @@ def deploy(
     from ddcai.cli.parties import keystore_file, open_account, password
 
     check_name(name)
-    address, classes = _model(model)
+    if (model is None) == (federation is None):
+        raise ConfigurationError("give either --model or --federation")
+    address, classes = _model(model) if model is not None else _head(federation, rpc_url)
     opened = open_account(keystore_file(keystore, account), password(password_file), account)
     if incentive == "points":
         chosen = _points(refund_wait_s, daily_limit, badge or [])
@@ -304,6 +315,25 @@ def _points(refund_wait: int, daily_limit: int, badges: list[int]) -> NewIncenti
             badge_thresholds=tuple(sorted(badges)),
         )
     )
+
+
+def _head(file: Path | None, rpc_url: str) -> tuple[str, list[str]]:
+    """Address and class names of a federation's head, checked to be one that can be taught."""
+    from ddcai.chain.deploy import Deployment
+    from ddcai.chain.head import checked_teaching
+    from ddcai.chain.node.connection import connect
+    from ddcai.configuration import FederationConfig
+
+    assert file is not None
+    found = Deployment.load(file)
+    config = FederationConfig.from_json(found.config)
+    w3 = connect(rpc_url, chain_id=found.chain_id)
+    if checked_teaching(w3, found.head, config) is None:
+        raise ConfigurationError(
+            f"the head {found.head} is written by rounds alone: deploy the federation with "
+            "--teachable"
+        )
+    return found.head, list(config.task.classes)
 
 
 def _incentive(

@@ -101,10 +101,12 @@ class Founding:
         submit_period_s: int = 3600,
         finalize_period_s: int = 3600,
         quorum_scheme: str = "bls",
+        learning_rate: int | None = None,
     ) -> Deployment:
         """Puts configuration, key and first model into the store, then deploys.
 
-        Args are those of `ddcai.chain.records.Rules`; ``quorum_scheme`` is ``bls`` or ``ecdsa``.
+        Args are those of `ddcai.chain.records.Rules`; ``quorum_scheme`` is ``bls`` or ``ecdsa``;
+        with a ``learning_rate``, 1 to 255, contributions of data teach the head between rounds.
         Publishing first is harmless if the
         deployment fails: nothing refers to the blobs yet.
         """
@@ -138,6 +140,11 @@ class Founding:
             config=self.config.to_json(),
             name=self.config.name,
             quorum_scheme=quorum_scheme,
+            teaching=(
+                None
+                if learning_rate is None
+                else (learning_rate, self.config.training.encoder_every)
+            ),
         )
 
 

@@ -22,6 +22,7 @@ def test_names_are_stable() -> None:
         "model blob matches its digest",
         "quorum signed the result",
         "head on chain equals the model's last layer",
+        "head makes releases by the configuration",
         "money is conserved",
         "contract holds what it owes",
     )
