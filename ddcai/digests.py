@@ -132,6 +132,45 @@ def record_digest(
     return keccak(tag("record") + fields + _word(predicted) + _word(price_wei) + _word(time))
 
 
+def assessment_digest(settings: Any) -> bytes:
+    """Digest of the rule's settings (`ddcai.assessment.configuration`), given as a JSON value."""
+    return keccak(tag("assessment") + canonical_json(settings))
+
+
+def assessment_seed(context: RoundContext, *, block_hash: bytes, commitments: bytes) -> bytes:
+    """The 32 bytes from which a round's block and projections are drawn.
+
+    Args:
+        context: chain, contract and round.
+        block_hash: of a block that came after the last commitment.
+        commitments: digest of what was committed, so that one seed belongs to one list.
+    """
+    for field in (block_hash, commitments):
+        if len(field) != DIGEST_BYTES:
+            raise ValueError(f"a digest has 32 bytes, not {len(field)}")
+    return keccak(tag("assessment-seed") + context.words() + block_hash + commitments)
+
+
+def root_sample_digest(sample: bytes, label: int) -> bytes:
+    """Digest of one sample of a root set, a leaf of its tree."""
+    return keccak(tag("root-sample") + _word(label) + keccak(sample))
+
+
+def root_node_digest(left: bytes, right: bytes) -> bytes:
+    """Digest of an inner node of a root set's tree: no leaf can pass for one."""
+    return keccak(tag("root-node") + left + right)
+
+
+def root_set_digest(samples: int, tree: bytes) -> bytes:
+    """Digest of a root set: how many samples it has, and its tree's top node."""
+    return keccak(tag("root-set") + _word(samples) + tree)
+
+
+def verdicts_digest(verdicts: bytes) -> bytes:
+    """Digest of a window's verdicts in their canonical bytes (`ddcai.assessment.window`)."""
+    return keccak(tag("verdicts") + verdicts)
+
+
 def result_message(
     context: RoundContext, *, sum_: bytes, opened: bytes, model: bytes, head: bytes
 ) -> bytes:

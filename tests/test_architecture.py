@@ -15,6 +15,7 @@ ROOMS = (
     "errors",
     "strict_json",
     "digests",
+    "assessment",
     "configuration",
     "keyfile",
     "quantise",
