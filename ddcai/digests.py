@@ -171,6 +171,33 @@ def verdicts_digest(verdicts: bytes) -> bytes:
     return keccak(tag("verdicts") + verdicts)
 
 
+def list_digest(updates: Iterable[tuple[int, bytes]]) -> bytes:
+    """Digest of a committed list: (member index, update digest), ascending.
+
+    From zeros, member by member: keccak256(previous ++ index ++ update).
+    """
+    digest = bytes(DIGEST_BYTES)
+    for index, update in updates:
+        if len(update) != DIGEST_BYTES:
+            raise ValueError(f"a digest has 32 bytes, not {len(update)}")
+        digest = keccak(digest + _word(index) + update)
+    return digest
+
+
+def drawn_randomness(context: RoundContext, committed: bytes, prev_randao: bytes) -> bytes:
+    """An assessed round's randomness.
+
+    Args:
+        context: chain, contract and round.
+        committed: `list_digest` of the updates that are judged, committed before.
+        prev_randao: RANDAO value of the draw's block (EIP-4399), which nobody knew then.
+    """
+    for field in (committed, prev_randao):
+        if len(field) != DIGEST_BYTES:
+            raise ValueError(f"a digest has 32 bytes, not {len(field)}")
+    return keccak(tag("draw") + context.words() + committed + prev_randao)
+
+
 def result_message(
     context: RoundContext, *, sum_: bytes, opened: bytes, model: bytes, head: bytes
 ) -> bytes:

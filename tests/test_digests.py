@@ -32,6 +32,7 @@ VECTORS = {
     "opened": "e855b8767e4fa0efcdf47d8c29059884d96d6be7a65b037958d88ade5944ae6b",
     "head": "c6bc5e4ba03f0f93654eddb7e1e83a749a8b9dfed0ec0cc46cc9720ccff10299",
     "result": "e47195bb4cb5896046fba3349672b55bed22d6e4dade735818ac691637f48a7d",
+    "draw": "ade376fc7f6c1c89f0dc47c1b92420be69e7e29ec2f4dfa46c7a604aff8c0245",
     "config of a document": "6000fe9b92ed341838dc2736957d237d57fb9248ac4af6940195f6439594f3f7",
 }
 
@@ -67,6 +68,7 @@ def _all(context: RoundContext, address: str, blob: bytes) -> dict[str, bytes]:
         "result": digests.result_message(
             context, sum_=digest, opened=digest, model=digest, head=digest
         ),
+        "draw": digests.drawn_randomness(context, digest, digest),
     }
 
 
@@ -87,7 +89,7 @@ def test_each_kind_has_a_domain_of_its_own(context: RoundContext, blob: bytes) -
 def test_what_belongs_to_a_round_serves_in_no_other(
     one: RoundContext, other: RoundContext, blob: bytes
 ) -> None:
-    for name in ("update", "sum", "opened", "result"):
+    for name in ("update", "sum", "opened", "result", "draw"):
         equal = _all(one, ADDRESS, blob)[name] == _all(other, ADDRESS, blob)[name]
         assert equal == (one == other)
 
@@ -131,6 +133,28 @@ def test_the_layout_is_what_abi_encode_gives(
     assert digests.opened_digest(context, blob) == expected("opened", ["bytes32"], [content])
     found = digests.result_message(context, sum_=sum_, opened=opened, model=model, head=head)
     assert found == expected("result", ["bytes32"] * 4, [sum_, opened, model, head])
+
+
+@given(contexts, st.lists(st.tuples(st.integers(0, 1023), words), max_size=5), words)
+def test_a_draw_is_bound_to_its_list(
+    context: RoundContext, updates: list[tuple[int, bytes]], randao: bytes
+) -> None:
+    expected = bytes(32)
+    for index, update in updates:
+        expected = keccak(encode(["bytes32", "uint256", "bytes32"], [expected, index, update]))
+    assert digests.list_digest(updates) == expected
+    bound = [tag("draw"), context.chain_id, context.contract, context.round, expected, randao]
+    types = ["bytes32", "uint256", "address", "uint64", "bytes32", "bytes32"]
+    assert digests.drawn_randomness(context, expected, randao) == keccak(encode(types, bound))
+
+
+@pytest.mark.parametrize("length", [0, 31, 33])
+def test_a_draw_of_something_else_than_digests_is_refused(length: int) -> None:
+    with pytest.raises(ValueError, match=f"not {length}"):
+        digests.list_digest([(0, bytes(length))])
+    for given_ in ((bytes(length), bytes(32)), (bytes(32), bytes(length))):
+        with pytest.raises(ValueError, match=f"not {length}"):
+            digests.drawn_randomness(CONTEXT, *given_)
 
 
 @given(st.lists(st.integers(0, 2**256 - 1), max_size=8))

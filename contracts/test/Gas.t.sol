@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {EcdsaQuorum} from "../src/EcdsaQuorum.sol";
 import {PerceptronHead} from "../src/PerceptronHead.sol";
 import {IFederation} from "../src/interfaces/IFederation.sol";
+import {RecordingAssessor} from "./helpers/Assessors.sol";
 import {EcdsaSigner} from "./helpers/EcdsaSigner.sol";
 import {FederationFixture} from "./helpers/FederationFixture.sol";
 
@@ -55,6 +56,24 @@ contract GasSnapshot is FederationFixture {
         vm.prank(COORDINATOR);
         federation.cancelRound(round + 1);
         _snap("cancelRound");
+    }
+
+    function test_gas_of_an_assessed_round() public {
+        RecordingAssessor assessor = new RecordingAssessor();
+        IFederation.Rules memory rules = defaultRules();
+        rules.assessment = address(assessor);
+        deploy(rules);
+        assessor.setFederation(address(federation));
+        inviteAndRegister(5);
+        uint64 round = open();
+        submitMany(round, 5);
+        commit(round, 0x1f);
+        vm.snapshotGasLastCall("Federation", "commitRound, 5 members");
+        bytes memory header = drawHeader(round, keccak256("randao"));
+        federation.drawRound(round, header);
+        vm.snapshotGasLastCall("Federation", "drawRound");
+        sealAssessed(round, 0xf);
+        vm.snapshotGasLastCall("Federation", "sealAssessedRound, 4 of 5 members");
     }
 
     function test_gas_of_the_bls_quorum() public {

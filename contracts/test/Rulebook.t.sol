@@ -131,6 +131,13 @@ contract RulebookTest is FederationFixture {
         refuse(STRANGER, 1 ether, "", "");
     }
 
+    function test_constructor_refuses_an_assessment_without_code() public {
+        IFederation.Rules memory rules = defaultRules();
+        rules.assessment = STRANGER;
+        vm.expectRevert(abi.encodeWithSelector(IFederation.NotReady.selector, STRANGER));
+        new Federation(rules, MODEL_0, quorum, head, new address[](0));
+    }
+
     function test_digests_are_the_librarys() public {
         string memory json = vm.readFile("test/vectors/digests.json");
         address at = vm.parseJsonAddress(json, ".contract");

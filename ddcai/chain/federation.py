@@ -13,11 +13,13 @@ from eth_utils.address import is_address, to_checksum_address
 from web3 import Web3
 
 from ddcai.chain import artifact
+from ddcai.chain.block_header import block_header
 from ddcai.chain.contract import Contract
 from ddcai.chain.events import events
 from ddcai.chain.node.connection import request
 from ddcai.chain.quorum import Quorum
 from ddcai.chain.records import (
+    Commitment,
     Member,
     RoundRecord,
     RoundState,
@@ -34,7 +36,7 @@ ZERO_DIGEST = bytes(32)
 # submitUpdate, refund and take: 75k, 60k and 60k gas.
 GAS_PER_ROUND = 200_000
 # type(IFederation).interfaceId; a test recomputes it from the interface's functions.
-INTERFACE_ID = bytes.fromhex("d8338266")
+INTERFACE_ID = bytes.fromhex("3dc82459")
 
 
 class Federation:
@@ -201,12 +203,19 @@ class Federation:
         """
         if number in self._settled:
             return self._settled[number]
-        raw, sealed_words, count = self._contract.call_many(
-            [("getRound", [number]), ("sealedMembers", [number]), ("memberCount", [])]
+        raw, sealed_words, count, commitment, committed_words = self._contract.call_many(
+            [
+                ("getRound", [number]),
+                ("sealedMembers", [number]),
+                ("memberCount", []),
+                ("commitmentOf", [number]),
+                ("committedMembers", [number]),
+            ]
         )
         state, submit_deadline, finalize_deadline, submitted, _, base, sum_digest = raw
         submissions = self._submissions(number, int(count)) if submitted else ()
         sealed = frozenset(bitmap_indices(sealed_words))
+        committed = frozenset(bitmap_indices(committed_words))
         record = RoundRecord(
             number=number,
             state=RoundState(state),
@@ -216,6 +225,15 @@ class Federation:
             finalize_deadline=finalize_deadline,
             submissions=submissions,
             sealed=tuple(one for one in submissions if one.index in sealed),
+            commitment=Commitment(
+                draw_block=commitment[0],
+                list_digest=commitment[1],
+                randomness=commitment[2],
+                scores_digest=commitment[3],
+                committed=tuple(one for one in submissions if one.index in committed),
+            )
+            if committed
+            else None,
         )
         if len(record.sealed) != len(sealed):
             raise ChainError(
@@ -344,6 +362,26 @@ class Federation:
     def seal_round(self, number: int, sum_digest: bytes, indices: Sequence[int]) -> Receipt:
         """Fixes the sum and the members that it is the sum of; coordinator only."""
         return self._send("sealRound", number, sum_digest, bitmap(indices))
+
+    def commit_round(self, number: int, indices: Sequence[int]) -> Receipt:
+        """Fixes whose updates are judged; coordinator of an assessed federation only."""
+        return self._send("commitRound", number, bitmap(indices))
+
+    def draw_round(self, number: int) -> Receipt:
+        """Draws the randomness of a committed round, by its draw block's header; anyone.
+
+        Raises:
+            ContractReverted: ``DrawTooEarly``, ``DrawLapsed``, ``AlreadyDrawn``, ``WrongState``.
+            ChainError: the block is not there yet.
+        """
+        draw_block = int(self._contract.call("commitmentOf", number)[0])
+        return self._send("drawRound", number, block_header(self._w3, draw_block))
+
+    def seal_assessed_round(
+        self, number: int, sum_digest: bytes, indices: Sequence[int], scores_digest: bytes
+    ) -> Receipt:
+        """`seal_round` of accepted updates, with the digest of what they were judged by."""
+        return self._send("sealAssessedRound", number, sum_digest, bitmap(indices), scores_digest)
 
     def finalize_round(
         self,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final
 
 from eth_utils.address import to_checksum_address
+
+NOBODY: Final = "0x0000000000000000000000000000000000000000"
 
 
 class RoundState(IntEnum):
@@ -18,6 +20,7 @@ class RoundState(IntEnum):
     SEALED = 2
     FINALIZED = 3
     CANCELLED = 4
+    COMMITTED = 5
 
 
 class UpdateState(IntEnum):
@@ -29,6 +32,7 @@ class UpdateState(IntEnum):
     AGREED = 3
     FORFEITED = 4
     RETURNED = 5
+    ASSESSED = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +52,8 @@ class Rules:
         registration_stake_wei: returned on leaving.
         config_digest: of the federation's configuration, 32 bytes.
         encryption_key_digest: of the public encryption key, 32 bytes.
+        assessment: the contract that judges updates and holds the deposits of finalised rounds;
+            `NOBODY` where updates are not judged.
     """
 
     coordinator: str
@@ -62,6 +68,12 @@ class Rules:
     registration_stake_wei: int = 0
     config_digest: bytes
     encryption_key_digest: bytes
+    assessment: str = NOBODY
+
+    @property
+    def assessed(self) -> bool:
+        """Whether updates are judged."""
+        return self.assessment != NOBODY
 
     def to_abi(self) -> tuple[Any, ...]:
         """The fields in the order of ``IFederation.Rules``."""
@@ -71,8 +83,8 @@ class Rules:
     def from_abi(cls, values: Sequence[Any]) -> Rules:
         """Rules from the fields in the contract's order."""
         named = dict(zip(cls.__dataclass_fields__, values, strict=True))
-        named["coordinator"] = to_checksum_address(named["coordinator"])
-        named["key_holder"] = to_checksum_address(named["key_holder"])
+        for name in ("coordinator", "key_holder", "assessment"):
+            named[name] = to_checksum_address(named[name])
         return cls(**named)
 
 
@@ -95,6 +107,30 @@ class Submission:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Commitment:
+    """What an assessed round is judged by, as ``IFederation.Commitment`` has it.
+
+    Attributes:
+        draw_block: the block whose RANDAO value draws.
+        list_digest: 32 bytes, of the committed members and their updates.
+        randomness: 32 bytes; zeros before the draw.
+        scores_digest: 32 bytes, of what was opened of the updates; zeros before sealing.
+        committed: the updates that are judged, by member index.
+    """
+
+    draw_block: int
+    list_digest: bytes
+    randomness: bytes
+    scores_digest: bytes
+    committed: tuple[Submission, ...]
+
+    @property
+    def drawn(self) -> bool:
+        """Whether there is randomness."""
+        return any(self.randomness)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RoundRecord:
     """One round as the contract has it.
 
@@ -106,6 +142,7 @@ class RoundRecord:
         submit_deadline, finalize_deadline: unix seconds, the last moment included.
         submissions: every committed update, by member index.
         sealed: those that count, by member index; empty before sealing.
+        commitment: of an assessed round from `RoundState.COMMITTED` on; else None.
     """
 
     number: int
@@ -116,6 +153,7 @@ class RoundRecord:
     finalize_deadline: int
     submissions: tuple[Submission, ...]
     sealed: tuple[Submission, ...]
+    commitment: Commitment | None = None
 
     @property
     def settled(self) -> bool:

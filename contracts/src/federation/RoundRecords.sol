@@ -20,6 +20,8 @@ abstract contract RoundRecords is Members, EIP712 {
     mapping(uint64 round => mapping(uint256 index => bytes32)) internal _updates;
     /// @dev Word by word: bit i of word i / 256 is the member of index i.
     mapping(uint64 round => mapping(uint256 word => uint256)) internal _sealed;
+    mapping(uint64 round => Commitment) internal _commitments;
+    mapping(uint64 round => mapping(uint256 word => uint256)) internal _committed;
 
     constructor(bytes32 initialModelDigest) EIP712("ddcai", "1") {
         require(initialModelDigest != 0, ZeroDigest());
@@ -42,13 +44,18 @@ abstract contract RoundRecords is Members, EIP712 {
     }
 
     /// @inheritdoc IFederation
-    function sealedMembers(uint64 round) external view returns (uint256[] memory members) {
-        uint256 length = BITMAP_WORDS;
-        while (length > 0 && _sealed[round][length - 1] == 0) --length;
-        members = new uint256[](length);
-        for (uint256 i = 0; i < length; ++i) {
-            members[i] = _sealed[round][i];
-        }
+    function sealedMembers(uint64 round) external view returns (uint256[] memory) {
+        return _bitmap(_sealed[round]);
+    }
+
+    /// @inheritdoc IFederation
+    function commitmentOf(uint64 round) external view returns (Commitment memory) {
+        return _commitments[round];
+    }
+
+    /// @inheritdoc IFederation
+    function committedMembers(uint64 round) external view returns (uint256[] memory) {
+        return _bitmap(_committed[round]);
     }
 
     /// @inheritdoc IFederation
@@ -71,15 +78,15 @@ abstract contract RoundRecords is Members, EIP712 {
         return Digests.resultMessage(round, sumDigest, openedDigest, modelDigest_, headDigest);
     }
 
-    /// @dev Where an update stands, from the round's state and the sealed list alone. An
-    /// assessment of updates belongs here: it would split what is `Agreed` below by a verdict of
-    /// its own, recorded after finalisation, and keep `Sealed` until there is one.
+    /// @dev Where an update stands, from the round's state and the sealed list alone. What an
+    /// assessment makes of it is told there.
     function _updateState(uint64 round, uint256 index) internal view returns (UpdateState) {
         if (_updates[round][index] == 0) return UpdateState.None;
         RoundState state = _rounds[round].state;
         if (state == RoundState.Cancelled) return UpdateState.Returned;
         bool isSealed = _isSealed(round, index);
         if (state == RoundState.Finalized) {
+            if (_isAssessed()) return UpdateState.Assessed;
             return isSealed ? UpdateState.Agreed : UpdateState.Forfeited;
         }
         return isSealed ? UpdateState.Sealed : UpdateState.Submitted;
@@ -97,7 +104,27 @@ abstract contract RoundRecords is Members, EIP712 {
     }
 
     function _isRunning(RoundState state) internal pure returns (bool) {
-        return state == RoundState.Open || state == RoundState.Sealed;
+        return state == RoundState.Open || state == RoundState.Committed
+            || state == RoundState.Sealed;
+    }
+
+    /// @dev Whether updates are judged.
+    function _isAssessed() internal view returns (bool) {
+        return address(_assessor) != address(0);
+    }
+
+    /// @dev The words of a bitmap, without zeros at the end.
+    function _bitmap(mapping(uint256 word => uint256) storage bits)
+        private
+        view
+        returns (uint256[] memory members)
+    {
+        uint256 length = BITMAP_WORDS;
+        while (length > 0 && bits[length - 1] == 0) --length;
+        members = new uint256[](length);
+        for (uint256 i = 0; i < length; ++i) {
+            members[i] = bits[i];
+        }
     }
 
     function _openingMessage(uint64 round, bytes32 sumDigest, bytes32 openedDigest)

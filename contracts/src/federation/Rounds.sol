@@ -8,12 +8,12 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IFederation} from "../interfaces/IFederation.sol";
 import {Bits} from "../lib/Bits.sol";
 import {Digests} from "../lib/Digests.sol";
-import {RoundRecords} from "./RoundRecords.sol";
+import {Commitments} from "./Commitments.sol";
 
-/// @title The rounds: Open, Sealed, then Finalized or Cancelled.
+/// @title The rounds: Open, (Committed,) Sealed, then Finalized or Cancelled.
 /// @dev One round at a time: the next opens when the last is settled. A settled round's record
 /// is never written again.
-abstract contract Rounds is RoundRecords {
+abstract contract Rounds is Commitments {
     /// @inheritdoc IFederation
     function openRound(uint64 round, bytes32 baseModelDigest) external onlyCoordinator {
         uint64 last = lastRound;
@@ -23,6 +23,10 @@ abstract contract Rounds is RoundRecords {
             // Nothing here can hand these two on, so once is enough.
             _requireOwned(address(_quorum));
             _requireOwned(address(_head));
+            require(
+                !_isAssessed() || _assessor.federation() == address(this),
+                NotReady(address(_assessor))
+            );
         } else {
             RoundState state = _rounds[last].state;
             require(!_isRunning(state), WrongState(last, state));
@@ -59,21 +63,30 @@ abstract contract Rounds is RoundRecords {
         external
         onlyCoordinator
     {
-        Round storage open = _rounds[round];
-        require(open.state == RoundState.Open, WrongState(round, open.state));
-        _requireNotAfter(round, open.finalizeDeadline);
-        require(sumDigest != 0, ZeroDigest());
+        require(!_isAssessed(), WrongSealing(address(_assessor)));
+        _requireState(round, RoundState.Open);
         uint256 count = _requireSubmitted(round, members);
-        require(count >= _minContributors, TooFewContributors(count, _minContributors));
-        if (count != open.submittedCount) _requireAfter(round, open.submitDeadline);
+        _requireSum(round, sumDigest, count);
+        _requireComplete(round, count);
+        _seal(round, sumDigest, members, count);
+    }
 
-        open.state = RoundState.Sealed;
-        open.sealedCount = uint16(count); // at most MAX_MEMBERS, as each has an update of its own
-        open.sumDigest = sumDigest;
-        for (uint256 i = 0; i < members.length; ++i) {
-            if (members[i] != 0) _sealed[round][i] = members[i];
-        }
-        emit RoundSealed(round, sumDigest, members);
+    /// @inheritdoc IFederation
+    function sealAssessedRound(
+        uint64 round,
+        bytes32 sumDigest,
+        uint256[] calldata members,
+        bytes32 scoresDigest
+    ) external onlyCoordinator {
+        _requireState(round, RoundState.Committed);
+        require(_commitments[round].randomness != 0, NotDrawn(round));
+        require(scoresDigest != 0, ZeroDigest());
+        uint256 count = _requireCommitted(round, members);
+        _requireSum(round, sumDigest, count);
+
+        _commitments[round].scoresDigest = scoresDigest;
+        emit RoundAssessed(round, scoresDigest);
+        _seal(round, sumDigest, members, count);
     }
 
     /// @inheritdoc IFederation
@@ -94,6 +107,10 @@ abstract contract Rounds is RoundRecords {
 
         _finalize(round, result, headDigest, openingSignature, signers, signature);
         _head.write(head_);
+        if (_isAssessed()) {
+            // Nothing of this round is paid here from now on: see `_updateState`.
+            _assessor.onFinalized{value: _rounds[round].submittedCount * uint256(_depositWei)}(round);
+        }
     }
 
     /// @inheritdoc IFederation
@@ -105,21 +122,25 @@ abstract contract Rounds is RoundRecords {
         emit RoundCancelled(round, msg.sender);
     }
 
-    /// @dev Number of members in the bitmap; each has an update in the round.
-    function _requireSubmitted(uint64 round, uint256[] calldata members)
+    /// @dev There is time for a sum, and it is of enough updates.
+    function _requireSum(uint64 round, bytes32 sumDigest, uint256 count) private view {
+        _requireNotAfter(round, _rounds[round].finalizeDeadline);
+        require(sumDigest != 0, ZeroDigest());
+        require(count >= _minContributors, TooFewContributors(count, _minContributors));
+    }
+
+    /// @dev The effects of sealing a list that was checked.
+    function _seal(uint64 round, bytes32 sumDigest, uint256[] calldata members, uint256 count)
         private
-        view
-        returns (uint256 count)
     {
+        Round storage current = _rounds[round];
+        current.state = RoundState.Sealed;
+        current.sealedCount = uint16(count); // at most MAX_MEMBERS, as each has an update
+        current.sumDigest = sumDigest;
         for (uint256 i = 0; i < members.length; ++i) {
-            uint256 word = members[i];
-            while (word != 0) {
-                uint256 index = 256 * i + Bits.lowest(word);
-                require(_updates[round][index] != 0, NotSubmitted(index));
-                count += 1;
-                word &= word - 1; // clears the lowest set bit
-            }
+            if (members[i] != 0) _sealed[round][i] = members[i];
         }
+        emit RoundSealed(round, sumDigest, members);
     }
 
     /// @dev The effects of a result that was checked. A function of its own for the stack's sake.
@@ -196,13 +217,5 @@ abstract contract Rounds is RoundRecords {
 
     function _requireOwned(address part) private view {
         require(Ownable(part).owner() == address(this), NotReady(part));
-    }
-
-    function _requireNotAfter(uint64 round, uint64 deadline) private view {
-        require(block.timestamp <= deadline, DeadlinePassed(round, deadline, block.timestamp));
-    }
-
-    function _requireAfter(uint64 round, uint64 deadline) private view {
-        require(block.timestamp > deadline, DeadlineNotReached(round, deadline, block.timestamp));
     }
 }

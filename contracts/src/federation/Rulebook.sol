@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {IAssessor} from "../interfaces/IAssessor.sol";
 import {IFederation} from "../interfaces/IFederation.sol";
 import {IHead} from "../interfaces/IHead.sol";
 import {IQuorum} from "../interfaces/IQuorum.sol";
@@ -15,6 +16,8 @@ abstract contract Rulebook is IFederation {
 
     IQuorum internal immutable _quorum;
     IHead internal immutable _head;
+    /// @dev Zero where updates are not judged.
+    IAssessor internal immutable _assessor;
 
     address internal immutable _coordinator;
     address internal immutable _keyHolder;
@@ -43,6 +46,8 @@ abstract contract Rulebook is IFederation {
         _check(rules_);
         require(address(quorum_).code.length > 0, NotReady(address(quorum_)));
         require(address(head_).code.length > 0, NotReady(address(head_)));
+        address assessment = rules_.assessment;
+        require(assessment == address(0) || assessment.code.length > 0, NotReady(assessment));
         sponsor = msg.sender;
         _quorum = quorum_;
         _head = head_;
@@ -58,6 +63,7 @@ abstract contract Rulebook is IFederation {
         _registrationStakeWei = rules_.registrationStakeWei;
         _configDigest = rules_.configDigest;
         _encryptionKeyDigest = rules_.encryptionKeyDigest;
+        _assessor = IAssessor(rules_.assessment);
     }
 
     /// @inheritdoc IFederation
@@ -74,6 +80,7 @@ abstract contract Rulebook is IFederation {
         rules_.registrationStakeWei = _registrationStakeWei;
         rules_.configDigest = _configDigest;
         rules_.encryptionKeyDigest = _encryptionKeyDigest;
+        rules_.assessment = address(_assessor);
     }
 
     /// @inheritdoc IFederation

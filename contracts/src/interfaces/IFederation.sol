@@ -12,19 +12,21 @@ interface IFederation {
         Open,
         Sealed,
         Finalized,
-        Cancelled
+        Cancelled,
+        Committed // assessed federations alone: between Open and Sealed
     }
 
-    /// @notice Where one contributor's update of one round stands. `Sealed` is where an
-    /// assessment of updates has its place: today a finalised round moves every sealed update to
-    /// `Agreed` and every other submitted one to `Forfeited`.
+    /// @notice Where one contributor's update of one round stands. A finalised round moves every
+    /// sealed update to `Agreed` and every other submitted one to `Forfeited`; in an assessed
+    /// federation all of them to `Assessed`: their deposits are with the assessment.
     enum UpdateState {
         None,
         Submitted,
         Sealed,
         Agreed,
         Forfeited,
-        Returned
+        Returned,
+        Assessed
     }
 
     struct Rules {
@@ -40,6 +42,7 @@ interface IFederation {
         uint96 registrationStakeWei; // returned on leaving
         bytes32 configDigest; // the federation's configuration
         bytes32 encryptionKeyDigest; // the public encryption key
+        address assessment; // an `IAssessor` that judges updates; zero: none does
     }
 
     struct Round {
@@ -50,6 +53,14 @@ interface IFederation {
         uint16 sealedCount;
         bytes32 baseModelDigest;
         bytes32 sumDigest;
+    }
+
+    /// @notice What an assessed round is judged by.
+    struct Commitment {
+        uint64 drawBlock; // whose RANDAO value draws; 0 before the list is committed
+        bytes32 listDigest; // of the committed members and their updates
+        bytes32 randomness; // 0 before the draw
+        bytes32 scoresDigest; // of what was opened of the updates; 0 before sealing
     }
 
     struct Result {
@@ -73,6 +84,9 @@ interface IFederation {
         bytes32 indexed updateDigest,
         uint256 depositWei
     );
+    event RoundCommitted(uint64 indexed round, uint256[] members, uint256 drawBlock);
+    event RoundDrawn(uint64 indexed round, bytes32 randomness);
+    event RoundAssessed(uint64 indexed round, bytes32 indexed scoresDigest);
     event RoundSealed(uint64 indexed round, bytes32 indexed sumDigest, uint256[] members);
     event RoundFinalized(
         uint64 indexed round,
@@ -112,6 +126,17 @@ interface IFederation {
     error InvalidQuorumSignature();
     error NothingToPay(uint64 round, address contributor);
     error NotReady(address part);
+    /// @notice `sealRound` is for federations without an assessment, `sealAssessedRound` for
+    /// those with one.
+    error WrongSealing(address assessment);
+    /// @notice The member's update is not on the committed list.
+    error NotCommitted(uint256 index);
+    error DrawTooEarly(uint64 round, uint256 drawBlock);
+    error DrawLapsed(uint64 round, uint256 drawBlock);
+    error NotDrawn(uint64 round);
+    error AlreadyDrawn(uint64 round);
+    /// @notice The bytes are not the header of the block that draws.
+    error WrongHeader(uint256 drawBlock);
     error PaymentFailed(address to, uint256 amountWei);
 
     /// @notice Invites members; sponsor only.
@@ -131,6 +156,24 @@ interface IFederation {
     /// only after the submit deadline, the last moment to deliver.
     /// @param members bitmap of member indices: bit i of word i / 256.
     function sealRound(uint64 round, bytes32 sumDigest, uint256[] calldata members) external;
+    /// @notice Assessed federations: fixes whose updates are judged; nothing is submitted after
+    /// this. The coordinator may leave somebody out only after the submit deadline. The RANDAO
+    /// value of the second block from here draws what is looked at: a proposer of that block can
+    /// drop it, and so choose between two draws, and k proposers in a row between 2^k.
+    function commitRound(uint64 round, uint256[] calldata members) external;
+    /// @notice Draws a committed round's randomness. Anyone; the outcome is the same whoever
+    /// calls, and when.
+    /// @param header RLP of the header of `drawBlock`.
+    function drawRound(uint64 round, bytes calldata header) external;
+    /// @notice `sealRound` for assessed federations: the accepted updates, of the committed ones,
+    /// and the digest of the scalars that they were judged by. Those left out do not forfeit
+    /// here.
+    function sealAssessedRound(
+        uint64 round,
+        bytes32 sumDigest,
+        uint256[] calldata members,
+        bytes32 scoresDigest
+    ) external;
     /// @notice Makes the round's result the federation's model and writes the head.
     /// @param openingSignature the key holder's EIP-712 signature under
     /// Opening(uint64 round,bytes32 sumDigest,bytes32 openedDigest).
@@ -172,6 +215,8 @@ interface IFederation {
     function updateDigest(uint64 round, uint256 index) external view returns (bytes32);
     function updateState(uint64 round, uint256 index) external view returns (UpdateState);
     function sealedMembers(uint64 round) external view returns (uint256[] memory);
+    function commitmentOf(uint64 round) external view returns (Commitment memory);
+    function committedMembers(uint64 round) external view returns (uint256[] memory);
     function memberCount() external view returns (uint256);
     function memberAt(uint256 index) external view returns (address);
     /// @notice Index and standing of a member. `index` is 0 for strangers too: look at `active`.

@@ -6,6 +6,7 @@ pragma solidity ^0.8.28;
 library Digests {
     bytes32 internal constant HEAD_TAG = keccak256("ddcai.v1.head");
     bytes32 internal constant RESULT_TAG = keccak256("ddcai.v1.result");
+    bytes32 internal constant DRAW_TAG = keccak256("ddcai.v1.draw");
     /// @dev EIP-712 type of what the key holder signs under an opened sum.
     bytes32 internal constant OPENING_TYPEHASH =
         keccak256("Opening(uint64 round,bytes32 sumDigest,bytes32 openedDigest)");
@@ -36,6 +37,18 @@ library Digests {
                 modelDigest,
                 headDigest_
             )
+        );
+    }
+
+    /// @dev A round's randomness, bound to this chain, to the calling contract and to the list that
+    /// was committed before.
+    function drawn(uint64 round, bytes32 listDigest, bytes32 prevRandao)
+        internal
+        view
+        returns (bytes32)
+    {
+        return keccak256(
+            abi.encode(DRAW_TAG, block.chainid, address(this), round, listDigest, prevRandao)
         );
     }
 

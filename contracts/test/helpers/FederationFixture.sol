@@ -6,6 +6,7 @@ import {Federation} from "../../src/Federation.sol";
 import {PerceptronHead} from "../../src/PerceptronHead.sol";
 import {IFederation} from "../../src/interfaces/IFederation.sol";
 import {BlsSigner} from "./BlsSigner.sol";
+import {Headers} from "./Headers.sol";
 import {Test} from "./Vm.sol";
 
 /// @title A federation with real parts and real signatures, and its steps in one line each.
@@ -22,6 +23,7 @@ abstract contract FederationFixture is Test {
     bytes32 internal constant MODEL_0 = keccak256("model 0");
     bytes32 internal constant SUM = keccak256("sum");
     bytes32 internal constant OPENED = keccak256("opened");
+    bytes32 internal constant SCORES = keccak256("scores");
 
     Federation internal federation;
     BlsQuorum internal quorum;
@@ -44,7 +46,8 @@ abstract contract FederationFixture is Test {
             depositWei: DEPOSIT,
             registrationStakeWei: STAKE,
             configDigest: keccak256("config"),
-            encryptionKeyDigest: keccak256("encryption key")
+            encryptionKeyDigest: keccak256("encryption key"),
+            assessment: address(0)
         });
     }
 
@@ -113,6 +116,28 @@ abstract contract FederationFixture is Test {
         for (uint256 i = 0; i < count; ++i) {
             submit(round, i);
         }
+    }
+
+    function commit(uint64 round, uint256 members) internal {
+        vm.prank(COORDINATOR);
+        federation.commitRound(round, _bitmap(members));
+    }
+
+    /// @dev The header of the draw's block, known to the chain, which has come to the next block.
+    function drawHeader(uint64 round, bytes32 prevRandao) internal returns (bytes memory header) {
+        uint256 drawBlock = federation.commitmentOf(round).drawBlock;
+        header = Headers.header(drawBlock, prevRandao);
+        if (block.number <= drawBlock) vm.roll(drawBlock + 1);
+        vm.setBlockhash(drawBlock, keccak256(header));
+    }
+
+    function draw(uint64 round) internal {
+        federation.drawRound(round, drawHeader(round, keccak256(abi.encode("randao", round))));
+    }
+
+    function sealAssessed(uint64 round, uint256 members) internal {
+        vm.prank(COORDINATOR);
+        federation.sealAssessedRound(round, SUM, _bitmap(members), SCORES);
     }
 
     function seal(uint64 round, uint256 members) internal {
@@ -223,7 +248,14 @@ abstract contract FederationFixture is Test {
 
     /// @dev A round's record: what may never change once it is settled.
     function recordOf(uint64 round) internal view returns (bytes32 digest) {
-        digest = keccak256(abi.encode(federation.getRound(round), federation.sealedMembers(round)));
+        digest = keccak256(
+            abi.encode(
+                federation.getRound(round),
+                federation.sealedMembers(round),
+                federation.commitmentOf(round),
+                federation.committedMembers(round)
+            )
+        );
         for (uint256 i = 0; i < federation.memberCount(); ++i) {
             digest = keccak256(
                 abi.encode(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {RLP} from "@openzeppelin/contracts/utils/RLP.sol";
+import {Headers} from "./Headers.sol";
 import {CollaborativeTrainer} from "../../src/CollaborativeTrainer.sol";
 import {PredictionMarket} from "../../src/incentives/PredictionMarket.sol";
 import {IIncentive} from "../../src/interfaces/IIncentive.sol";
@@ -85,13 +85,7 @@ abstract contract MarketFixture is TrainerFixture {
     }
 
     function _header(uint256 number, bytes32 prevRandao) internal pure returns (bytes memory) {
-        bytes[] memory fields = new bytes[](21);
-        for (uint256 i = 0; i < fields.length; ++i) {
-            fields[i] = RLP.encode(keccak256(abi.encode("field", i)));
-        }
-        fields[8] = RLP.encode(number);
-        fields[13] = RLP.encode(prevRandao);
-        return RLP.encode(fields);
+        return Headers.header(number, prevRandao);
     }
 
     /// @dev A randomness that picks a piece.

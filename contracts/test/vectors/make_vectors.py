@@ -27,7 +27,13 @@ from py_ecc.bls.hash import expand_message_xmd
 from py_ecc.bls.hash_to_curve import hash_to_G2
 from py_ecc.optimized_bls12_381 import normalize
 
-from ddcai.digests import RoundContext, head_digest, result_message
+from ddcai.digests import (
+    RoundContext,
+    drawn_randomness,
+    head_digest,
+    list_digest,
+    result_message,
+)
 
 MEMBERS = 6
 MESSAGE = keccak(b"ddcai test vector")
@@ -125,6 +131,11 @@ def _digests() -> dict[str, Any]:
         "headDigest": _hex(head),
         "resultMessage": _hex(
             result_message(context, sum_=sum_, opened=opened, model=model, head=head)
+        ),
+        "prevRandao": _hex(opened),
+        "listDigest": _hex(list_digest([(0, sum_), (300, model)])),
+        "randomness": _hex(
+            drawn_randomness(context, list_digest([(0, sum_), (300, model)]), opened)
         ),
         "openingMessage": _hex(bytes(_hash_eip191_message(opening))),
     }

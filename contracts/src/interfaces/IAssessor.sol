@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+/// @title What a federation needs of the contract that judges its updates.
+/// @notice It is chosen by the sponsor, and holds the deposits of every finalised round.
+interface IAssessor {
+    /// @notice The federation whose rounds it judges.
+    function federation() external view returns (address);
+
+    /// @notice Takes over a finalised round's deposits, all of those that were submitted. Called by
+    /// the federation alone, once a round, in the order in which rounds are finalised.
+    function onFinalized(uint64 round) external payable;
+}
