@@ -18,6 +18,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
+from ddcai.assessment.configuration import Assessment
 from ddcai.digests import config_digest
 from ddcai.errors import ConfigurationError
 
@@ -217,7 +218,11 @@ class Encryption:
 
 @dataclass(frozen=True, kw_only=True)
 class FederationConfig:
-    """The whole document. `digest()` is what the contract holds."""
+    """The whole document. `digest()` is what the contract holds.
+
+    Attributes:
+        assessment: the rule that judges updates; None where none does.
+    """
 
     name: str
     task: Task
@@ -225,18 +230,38 @@ class FederationConfig:
     training: Training = field(default_factory=Training)
     aggregation: Aggregation = field(default_factory=Aggregation)
     encryption: Encryption = field(default_factory=Encryption)
+    assessment: Assessment | None = None
 
     def __post_init__(self) -> None:
         good = re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", self.name) is not None
         _require(good, "name", self.name, "use lower-case letters, digits and dashes")
+        if self.assessment is not None:
+            # Deposits are equal, and weight is to be linear in them: more examples would be more
+            # weight for the same stake, and nobody can check their number.
+            weighting = self.aggregation.weighting
+            _require(
+                weighting == "uniform",
+                "aggregation.weighting",
+                weighting,
+                "a federation with an assessment needs uniform",
+            )
+            good = self.assessment.anchor != "root_set" or self.assessment.root_set != ""
+            _require(
+                good,
+                "assessment.root_set",
+                self.assessment.root_set,
+                "give the root set's commitment, or anchor = movement",
+            )
 
     def to_json(self) -> dict[str, Any]:
         """The document as plain JSON values: the same for equal documents (1 becomes 1.0)."""
         as_read = type(self).from_json(_plain(dataclasses.asdict(self)))
         document: dict[str, Any] = _plain(dataclasses.asdict(as_read))
-        # It came later: documents without it keep the digest that contracts hold.
+        # These came later: documents without them keep the digest that contracts hold.
         if self.training.encoder_every == 1:
             del document["training"]["encoder_every"]
+        if self.assessment is None:
+            del document["assessment"]
         return document
 
     def digest(self) -> bytes:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ddcai.assessment.configuration import Assessment
 from ddcai.configuration import (
     Aggregation,
     Encryption,
@@ -31,6 +32,12 @@ HEART_DIGEST = "77ca967808f70227463decfea842ad2317636b20912e55b2e8240e813cd74218
 names = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=8)
 ranges = st.tuples(st.floats(-1e6, 0, exclude_max=True), st.floats(0, 1e6) | st.integers(0, 10**6))
 entry_points = st.sampled_from(["module:function", "_a.b1.c:_d"])
+assessments = st.none() | st.builds(
+    Assessment,
+    root_set=st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
+    window=st.integers(1, 1000),
+    decay=st.floats(0, 0.999) | st.just(0),
+)
 features = st.one_of(
     st.builds(
         lambda name, ends, missing: Feature(
@@ -56,6 +63,8 @@ def configs(draw: st.DrawFn) -> FederationConfig:
     classes = draw(st.lists(names, min_size=2, max_size=4, unique=True))
     above = draw(st.none() | st.floats(-10, 10)) if len(classes) == 2 else None
     positive = st.floats(1e-6, 1e6)
+    assessment = draw(assessments)
+    weightings = ["examples", "uniform"] if assessment is None else ["uniform"]
     return FederationConfig(
         name=draw(st.from_regex(r"[a-z0-9][a-z0-9-]{0,62}", fullmatch=True)),
         task=Task(
@@ -80,13 +89,14 @@ def configs(draw: st.DrawFn) -> FederationConfig:
             encoder_every=draw(st.integers(0, 3)),
         ),
         aggregation=Aggregation(
-            weighting=draw(st.sampled_from(["examples", "uniform"])),
+            weighting=draw(st.sampled_from(weightings)),
             clip_norm=draw(positive),
             value_range=draw(positive),
             max_examples=draw(st.integers(1, 2**24 - 1)),
             clamped_share_limit=draw(st.floats(0, 1)),
         ),
         encryption=Encryption(max_contributors=draw(st.integers(2, 1024))),
+        assessment=assessment,
     )
 
 
@@ -308,3 +318,15 @@ def test_nonsense_is_refused_and_nothing_else(value: Any) -> None:
             continue
         assert place == "name"
         assert config.name == str(value)
+
+
+def test_an_assessed_federation_weighs_all_alike_and_has_its_root_set() -> None:
+    config, root = heart_config(), "ab" * 32
+    alike = dataclasses.replace(config.aggregation, weighting="uniform")
+    with pytest.raises(ConfigurationError, match=r"aggregation\.weighting.*needs uniform"):
+        dataclasses.replace(config, assessment=Assessment(root_set=root))
+    with pytest.raises(ConfigurationError, match=r"assessment\.root_set is ''"):
+        dataclasses.replace(config, aggregation=alike, assessment=Assessment())
+    for assessment in (Assessment(root_set=root), Assessment(anchor="movement")):
+        dataclasses.replace(config, aggregation=alike, assessment=assessment)
+    assert "assessment" not in config.to_json()

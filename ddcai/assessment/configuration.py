@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +12,7 @@ from ddcai.digests import assessment_digest
 from ddcai.errors import ConfigurationError
 
 MAX_VECTORS = 64
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def _require(condition: bool, name: str, value: object, remedy: str) -> None:
@@ -48,6 +50,8 @@ class Assessment:
         spread_floor: the least spread that is reckoned with.
         noisy_windows: after so many windows in a row with q below movement_reliable nothing is
             forfeited.
+        root_set: 64 hex digits, the commitment to the root set (`root_set.commitment`); empty
+            with the other anchor, and in simulations.
         root_set_least, root_set_ratio: samples of a root set, and how many times as many the
             commonest class may have as the rarest.
         root_set_large: samples from which on the root set's update judges in the window too.
@@ -75,6 +79,7 @@ class Assessment:
     anchor_spreads: float = 3.0
     spread_floor: float = 0.007
     noisy_windows: int = 2
+    root_set: str = ""
     root_set_least: int = 50
     root_set_ratio: float = 1.5
     root_set_large: int = 100
@@ -82,6 +87,10 @@ class Assessment:
     def __post_init__(self) -> None:
         good = self.anchor in ("root_set", "movement")
         _require(good, "anchor", self.anchor, "give root_set or movement")
+        good = not self.root_set or (
+            self.anchor == "root_set" and _DIGEST.fullmatch(self.root_set) is not None
+        )
+        _require(good, "root_set", self.root_set, "give 64 hex digits, with that anchor alone")
         for name, low, high in (
             ("block", 1, 2**20),
             ("projections", 2, MAX_VECTORS),

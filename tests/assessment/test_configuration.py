@@ -9,7 +9,7 @@ from ddcai.assessment.configuration import Assessment
 from ddcai.errors import ConfigurationError
 
 # Computed with ddcai 0.1.0: federations hold this digest.
-DEFAULT = "62db1526cfd60b4cf069dc762f478cf6210bc961c8462f12dc0397b909d8ecc7"
+DEFAULT = "e9866f9eb449f8406e821547752f4ec687e1af816efbf5068676beffe8395ed8"
 
 
 def test_the_digest_is_of_every_field_and_of_no_spelling():
@@ -18,7 +18,8 @@ def test_the_digest_is_of_every_field_and_of_no_spelling():
     seen = {Assessment().digest()}
     for field in dataclasses.fields(Assessment):
         value = getattr(Assessment(), field.name)
-        other: object = "movement" if isinstance(value, str) else value + 1
+        texts = {"anchor": "movement", "root_set": "ab" * 32}
+        other: object = texts[field.name] if isinstance(value, str) else value + 1
         if isinstance(value, float):
             other = value / 2 if value not in (1.5, 2.0, 3.0) else value + 1
         seen.add(dataclasses.replace(Assessment(), **{field.name: other}).digest())
@@ -29,6 +30,8 @@ def test_the_digest_is_of_every_field_and_of_no_spelling():
     ("name", "value"),
     [
         ("anchor", "none"),
+        ("root_set", "AB" * 32),
+        ("root_set", "ab" * 31),
         ("block", 0),
         ("block", 4096.0),
         ("projections", 1),
