@@ -82,7 +82,7 @@ class Assessment:
     root_set: str = ""
     root_set_least: int = 50
     root_set_ratio: float = 1.5
-    root_set_large: int = 100
+    root_set_large: int = 200
 
     def __post_init__(self) -> None:
         good = self.anchor in ("root_set", "movement")

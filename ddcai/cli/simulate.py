@@ -9,6 +9,7 @@ import typer
 
 from ddcai.cli.options import FormatOption
 from ddcai.cli.output import emit, say, talk
+from ddcai.cli.simulate_federation import federation
 from ddcai.errors import ConfigurationError
 
 group = typer.Typer(no_args_is_help=True, help="Simulate agents before anybody's money is in it.")
@@ -19,6 +20,9 @@ START_TIME = 1_700_000_000
 @group.callback()
 def _group() -> None:
     """Simulate agents before anybody's money is in it."""
+
+
+group.command("federation")(federation)
 
 
 @group.command("incentive")

@@ -6,6 +6,7 @@ import csv
 import html
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ def write(outcome: Outcome, folder: Path, title: str) -> dict[str, Path]:
     Raises:
         ConfigurationError: matplotlib is not installed.
     """
-    png, svg = _pictures(outcome, title)
+    png, svg = pictures(lambda: _figure(outcome, title))
     content = {
         "hours.csv": hours_csv(outcome).encode(),
         "agents.csv": agents_csv(outcome).encode(),
@@ -50,7 +51,7 @@ def hours_csv(outcome: Outcome) -> str:
         [f"{one.day:.6f}", f"{one.accuracy:.6f}", *(f"{share:.6f}" for share in one.balances)]
         for one in outcome.moments
     ]
-    return _csv(rows)
+    return csv_text(rows)
 
 
 def agents_csv(outcome: Outcome) -> str:
@@ -64,19 +65,24 @@ def agents_csv(outcome: Outcome) -> str:
         "locked_wei",
         "points",
     ]
-    return _csv(
+    return csv_text(
         [names, *([str(getattr(one, name)) for name in names] for one in outcome.summaries)]
     )
 
 
-def _csv(rows: list[list[str]]) -> str:
+def csv_text(rows: list[list[str]]) -> str:
+    """Rows as CSV, with line feeds."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 
-def _pictures(outcome: Outcome, title: str) -> tuple[bytes, str]:
-    """The plot as PNG and as SVG, in the same bytes for the same outcome."""
+def pictures(draw: Callable[[], Figure]) -> tuple[bytes, str]:
+    """A figure as PNG and as SVG, in the same bytes for the same figure.
+
+    Raises:
+        ConfigurationError: matplotlib is not installed.
+    """
     try:
         import matplotlib as mpl
     except ImportError as error:
@@ -85,10 +91,10 @@ def _pictures(outcome: Outcome, title: str) -> tuple[bytes, str]:
         ) from error
     png, svg = io.BytesIO(), io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "ddcai", "svg.fonttype": "none"}):
-        figure = _figure(outcome, title)
+        figure = draw()
         figure.savefig(png, format="png", dpi=120)
         figure.savefig(svg, format="svg", metadata={"Date": None})
-    return png.getvalue(), svg.getvalue().decode()
+    return png.getvalue(), re.sub(r"^.*?(?=<svg)", "", svg.getvalue().decode(), flags=re.DOTALL)
 
 
 def _figure(outcome: Outcome, title: str) -> Figure:
@@ -119,7 +125,6 @@ def _figure(outcome: Outcome, title: str) -> Figure:
 
 
 def _page(outcome: Outcome, title: str, svg: str) -> str:
-    svg = re.sub(r"^.*?(?=<svg)", "", svg, flags=re.DOTALL)
     heads = ("agent", "contributions", "balance, % of the start", "points")
     lines = "".join(
         f"<tr><th scope=row>{html.escape(one.agent)}</th><td>{one.contributions}</td>"
@@ -127,6 +132,19 @@ def _page(outcome: Outcome, title: str, svg: str) -> str:
         for one in outcome.summaries
     )
     header = "".join(f"<th scope=col>{head}</th>" for head in heads)
+    return page(
+        title,
+        f"""<figure role="img"
+aria-label="Test accuracy, and each agent's balance, over days">{svg}</figure>
+<p>Accuracy on the test set: {outcome.accuracy_start:.3f} at the start,
+{outcome.accuracy_end:.3f} at the end, {outcome.accuracy_least:.3f} at worst.</p>
+<table><thead><tr>{header}</tr></thead><tbody>{lines}</tbody></table>
+""",
+    )
+
+
+def page(title: str, body: str) -> str:
+    """An HTML page that needs nothing else."""
     return f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -141,9 +159,5 @@ th, td {{ padding: .25rem .75rem; border-bottom: 1px solid #ccc; text-align: rig
 th:first-child {{ text-align: left; }}
 </style>
 <h1>{html.escape(title)}</h1>
-<figure role="img" aria-label="Test accuracy, and each agent's balance, over days">{svg}</figure>
-<p>Accuracy on the test set: {outcome.accuracy_start:.3f} at the start,
-{outcome.accuracy_end:.3f} at the end, {outcome.accuracy_least:.3f} at worst.</p>
-<table><thead><tr>{header}</tr></thead><tbody>{lines}</tbody></table>
-</html>
+{body}</html>
 """

@@ -1,0 +1,1 @@
+"""A federation with attackers, at scale: the integers that would be encrypted, and the rule."""
