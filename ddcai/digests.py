@@ -171,6 +171,29 @@ def verdicts_digest(verdicts: bytes) -> bytes:
     return keccak(tag("verdicts") + verdicts)
 
 
+def scalars_digest(context: RoundContext, committed: bytes, opened: Any) -> bytes:
+    """Digest of the scalars that were opened of a round's updates.
+
+    Args:
+        context: chain, contract and round.
+        committed: `list_digest` of the updates.
+        opened: integers by contributor, as a JSON value.
+    """
+    if len(committed) != DIGEST_BYTES:
+        raise ValueError(f"a digest has 32 bytes, not {len(committed)}")
+    return keccak(tag("scalars") + context.words() + committed + keccak(canonical_json(opened)))
+
+
+def scores_digest(context: RoundContext, document: bytes) -> bytes:
+    """Digest of what a round's updates were judged by (`ddcai.rounds.judging`)."""
+    return keccak(tag("scores") + context.words() + keccak(document))
+
+
+def root_set_blob_digest(commitment: bytes) -> bytes:
+    """Where the store has a root set, by the commitment to it."""
+    return keccak(tag("root-set-blob") + commitment)
+
+
 def list_digest(updates: Iterable[tuple[int, bytes]]) -> bytes:
     """Digest of a committed list: (member index, update digest), ascending.
 

@@ -16,6 +16,8 @@ DdcaiError
 │   ├── UpdateMismatch          an update is not the one that the chain names
 │   ├── DuplicateUpdate         one ciphertext stands for two contributors
 │   ├── SumMismatch             the sealed sum is not the sum of the sealed updates
+│   ├── ScalarBudget            more scalars of single updates than may ever be opened
+│   ├── NotDrawn                a round whose randomness is not drawn yet
 │   └── ForgedUpdate            the opened sum is none that honest updates add up to
 ├── PolicyError                 a node refuses what it was asked to do
 │   ├── PlaintextRefused        somebody asked for, or sent, readable values
@@ -107,6 +109,14 @@ class SumMismatch(OpeningRefused):
 
 class ForgedUpdate(OpeningRefused):
     """The opened sum is none that honest updates add up to: not given out."""
+
+
+class ScalarBudget(OpeningRefused):
+    """More scalars of single updates than may ever be opened."""
+
+
+class NotDrawn(OpeningRefused):
+    """A round whose randomness is not drawn yet, so that nobody knows what to look at."""
 
 
 class PolicyError(DdcaiError):

@@ -56,7 +56,7 @@ def new_context(parameters: ParameterSet) -> tenseal.Context:
 def key_words(context: tenseal.Context, parameters: ParameterSet) -> tuple[WordArray, WordArray]:
     """Public key uint64[2, primes, n] and secret key uint64[primes, n], both in NTT form."""
     fields = _read_message(context.serialize(True, True, False, False))
-    public = _ciphertext_words(_read_message(fields[2])[1], parameters, key_level=True)
+    public = ciphertext_words(_read_message(fields[2])[1], parameters, key_level=True)
     body = _body(_read_message(fields[3])[1])
     shape = (len(parameters.primes), parameters.poly_modulus_degree)
     return public, _words(body, _PLAINTEXT.size, shape)
@@ -64,8 +64,8 @@ def key_words(context: tenseal.Context, parameters: ParameterSet) -> tuple[WordA
 
 def public_context(words: WordArray, parameters: ParameterSet) -> tenseal.Context:
     """A TenSEAL context that can encrypt, from a public key's words."""
-    key = _bytes_field(1, _ciphertext_stream(words, parameters, key_level=True)) + _PUBLIC_TAIL
-    message = _bytes_field(1, _parameters_stream(parameters)) + _bytes_field(2, key)
+    key = _bytes_field(1, ciphertext_stream(words, parameters, key_level=True)) + _PUBLIC_TAIL
+    message = _bytes_field(1, parameters_stream(parameters)) + _bytes_field(2, key)
     return tenseal.context_from(message, n_threads=1)
 
 
@@ -74,7 +74,7 @@ def secret_context(words: WordArray, parameters: ParameterSet) -> tenseal.Contex
     fixed = _PLAINTEXT.pack(_parms_id(parameters, key_level=True), words.size, 1.0)
     key = _bytes_field(1, _stream(fixed + _array_stream(words)))
     message = (
-        _bytes_field(1, _parameters_stream(parameters))
+        _bytes_field(1, parameters_stream(parameters))
         + _bytes_field(2, _PUBLIC_TAIL)
         + _bytes_field(3, key)
     )
@@ -86,7 +86,7 @@ def encrypt_slots(
 ) -> WordArray:
     """Encrypts n slots (signed, below t/2): words uint64[2, data primes, n]."""
     message = tenseal.bfv_vector(context, slots).serialize()
-    return _ciphertext_words(_read_message(message)[2], parameters, key_level=False)
+    return ciphertext_words(_read_message(message)[2], parameters)
 
 
 def decrypt_slots(
@@ -94,7 +94,7 @@ def decrypt_slots(
 ) -> list[int]:
     """Decrypts words uint64[2, data primes, n] to n slots, signed."""
     sizes = _bytes_field(1, _varint(parameters.poly_modulus_degree))
-    message = sizes + _bytes_field(2, _ciphertext_stream(words, parameters, key_level=False))
+    message = sizes + _bytes_field(2, ciphertext_stream(words, parameters))
     slots: list[int] = tenseal.bfv_vector_from(context, message).decrypt()
     return slots
 
@@ -159,19 +159,26 @@ def _words(body: bytes, offset: int, shape: tuple[int, ...]) -> WordArray:
     return words.reshape(shape)
 
 
-def _ciphertext_stream(words: WordArray, parameters: ParameterSet, *, key_level: bool) -> bytes:
+def ciphertext_stream(
+    words: WordArray, parameters: ParameterSet, *, key_level: bool = False, is_ntt: bool = False
+) -> bytes:
+    """SEAL's stream of words uint64[polynomials, primes, n]. A key is in NTT form."""
     polynomials, primes, degree = words.shape
     identity = _parms_id(parameters, key_level=key_level)
-    fixed = _CIPHERTEXT.pack(identity, key_level, polynomials, degree, primes, 1.0, 1)
+    ntt = key_level or is_ntt
+    fixed = _CIPHERTEXT.pack(identity, ntt, polynomials, degree, primes, 1.0, 1)
     return _stream(fixed + _array_stream(words))
 
 
-def _ciphertext_words(stream: bytes, parameters: ParameterSet, *, key_level: bool) -> WordArray:
+def ciphertext_words(
+    stream: bytes, parameters: ParameterSet, *, key_level: bool = False, is_ntt: bool = False
+) -> WordArray:
+    """The words uint64[2, primes, n] of a stream that SEAL wrote in this process."""
     body = _body(stream)
     primes = parameters.primes if key_level else parameters.data_primes
     shape = (2, len(primes), parameters.poly_modulus_degree)
     identity = _parms_id(parameters, key_level=key_level)
-    expected = (identity, key_level, 2, shape[2], shape[1], 1.0, 1)
+    expected = (identity, key_level or is_ntt, 2, shape[2], shape[1], 1.0, 1)
     if len(body) < _CIPHERTEXT.size or _CIPHERTEXT.unpack_from(body) != expected:
         raise DdcaiError(f"TenSEAL {tenseal.__version__} writes another layout: use 0.3.18")
     return _words(body, _CIPHERTEXT.size, shape)
@@ -190,7 +197,8 @@ def _parameters_body(parameters: ParameterSet) -> bytes:
     return fixed + moduli
 
 
-def _parameters_stream(parameters: ParameterSet) -> bytes:
+def parameters_stream(parameters: ParameterSet) -> bytes:
+    """SEAL's stream of a parameter set."""
     return _stream(_parameters_body(parameters))
 
 

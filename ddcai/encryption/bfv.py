@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from ddcai import strict_json
 from ddcai.digests import DIGEST_BYTES, public_key_digest
-from ddcai.encryption import _seal, wire
-from ddcai.encryption.lanes import pack_lanes, unpack_lanes
+from ddcai.encryption import _ring, _seal, wire
+from ddcai.encryption.lanes import IntArray, lane_values, pack_lanes, unpack_lanes
 from ddcai.encryption.parameters import ParameterSet
 from ddcai.encryption.words import WordArray, pack_words, packed_size, unpack_words
-from ddcai.errors import ForgedUpdate, KeyfileError, MalformedError
+from ddcai.errors import ForgedUpdate, KeyfileError, MalformedError, RoundError
 from ddcai.keyfile import load_secret, save_secret, write_atomically
 
 HOLDS_SECRET = "bfv-secret-key"
@@ -109,7 +109,11 @@ class PublicKey:
         slots = pack_lanes(values, p)
         parts = [wire.header(wire.CIPHERTEXTS, p.number, values.size)]
         for block in slots:
-            words = _seal.encrypt_slots(self._context, block.tolist(), p)
+            if p.assessable:
+                zero = _seal.encrypt_slots(self._context, [0] * len(block), p)
+                words = _ring.add_message(zero, block, p)
+            else:
+                words = _seal.encrypt_slots(self._context, block.tolist(), p)
             parts.append(pack_words(words.reshape(-1), p.word_bits))
         return b"".join(parts)
 
@@ -200,13 +204,7 @@ class SecretKey:
 the unused rest of the last ciphertext is not zero, else values without meaning |
         """
         ciphertexts = wire.open_blob(blob, self._parameters)
-        slots = np.array(
-            [
-                _seal.decrypt_slots(self._context, words, self._parameters)
-                for words in ciphertexts.blocks()
-            ],
-            dtype=np.int64,
-        )
+        slots = np.array([self._open(words) for words in ciphertexts.blocks()], dtype=np.int64)
         room = len(ciphertexts) * self._parameters.values_per_ciphertext
         values = unpack_lanes(slots, room, self._parameters)
         if values[ciphertexts.values :].any():
@@ -215,6 +213,54 @@ the unused rest of the last ciphertext is not zero, else values without meaning 
                 "else than an update, or under another key; cancel the round"
             )
         return values[: ciphertexts.values]
+
+    def inner_products(
+        self, blob: bytes, lane: int, positions: NDArray[np.int64], vectors: NDArray[np.int8]
+    ) -> NDArray[np.int64]:
+        """Inner products of an encrypted vector with public ones: int64[k].
+
+        Computed on the ciphertext: c0 + c1 s is a message with noise, its inner product with a
+        vector is that of the message with more noise, and only that number is rounded. With
+        two lanes, the vector's product with the other lane comes along, and is dropped.
+        Opens whatever it is given: see `ddcai.encryption.scalars` for what may be opened.
+
+        Args:
+            blob: ciphertexts of an assessable parameter set.
+            lane: the lane of all positions.
+            positions: of values in it, int64[m], ascending.
+            vectors: int8[k, m], the sum of each one's magnitudes at most block_weight.
+
+        Raises:
+            MalformedError: the blob, as `decrypt`.
+            RoundError: another lane, or heavier vectors.
+        """
+        p = self._parameters
+        weights = np.abs(vectors.astype(np.int64)).sum(axis=1)
+        in_lane = lane_values(lane, int(positions[-1]) + 1 if positions.size else 0, p)
+        if vectors.shape[1:] != positions.shape or not np.isin(positions, in_lane).all():
+            raise RoundError(f"vectors {vectors.shape} at {positions.shape} positions of one lane")
+        if not p.assessable or int(weights.max(initial=0)) > p.block_weight:
+            raise RoundError(
+                f"a vector weighs {weights.max(initial=0)}: {p.id} opens no such product"
+            )
+        ciphertexts = wire.open_blob(blob, p)
+        block_of = positions // p.values_per_ciphertext
+        totals = [0] * len(vectors)
+        for block, words in enumerate(ciphertexts.blocks()):
+            here = block_of == block
+            rows = _ring.noisy_message(words, self._words, p)
+            rows = rows[:, positions[here] % p.poly_modulus_degree]
+            found = _ring.inner_products(rows, vectors[:, here].astype(np.int64), p)
+            totals = [total + one for total, one in zip(totals, found, strict=True)]
+        slots = np.array([[_ring.rounded(total, p) for total in totals]], dtype=np.int64)
+        lanes = unpack_lanes(slots, p.lanes * len(totals), p).reshape(p.lanes, -1)
+        in_that_lane: NDArray[np.int64] = lanes[lane]
+        return in_that_lane
+
+    def _open(self, words: WordArray) -> IntArray | list[int]:
+        if self._parameters.assessable:
+            return _ring.decrypt_coefficients(words, self._words, self._parameters)
+        return _seal.decrypt_slots(self._context, words, self._parameters)
 
     def save(self, path: Path | str, password: str, *, light: bool = False) -> None:
         """Writes the key under a password (`ddcai.keyfile.save_secret`).

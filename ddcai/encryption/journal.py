@@ -20,6 +20,8 @@ from ddcai.errors import AlreadyOpened, DuplicateUpdate, WrongEncryptionKey
 
 _FORMAT = "ddcai-opened-1"
 _FEDERATION_FILE = "federation.json"
+# Of an entry, what follows from the rest.
+_NOTES = ("fingerprints", "scalars")
 
 Updates = Sequence[tuple[str, bytes]]
 
@@ -75,8 +77,12 @@ class Journal:
         sum_: bytes,
         updates: Updates,
         fingerprints: Sequence[str],
+        scalars: int = 0,
     ) -> None:
         """Remembers an opening, on disk when this returns. To be called before decrypting.
+
+        Args:
+            scalars: how many are opened of each update, where these are opened and not a sum.
 
         Raises:
             AlreadyOpened, WrongEncryptionKey: as `check`, also if another process was first.
@@ -87,14 +93,24 @@ class Journal:
             self._compare_federation(federation)
         entry = _entry(context, key, sum_, updates)
         path = self._path(context)
-        if not self._create(path, entry | {"fingerprints": list(fingerprints)}):
+        notes = {"fingerprints": list(fingerprints), "scalars": scalars}
+        if not self._create(path, entry | notes):
             self._compare(context, self._read(path) or {}, entry)
+
+    def scalars_elsewhere(self, context: RoundContext) -> int:
+        """How many scalars of one contributor were opened in other rounds, at most.
+
+        Raises:
+            AlreadyOpened: an entry is damaged.
+        """
+        paths = set(self._folder.glob(f"{_prefix(context)}*.json")) - {self._path(context)}
+        return sum(int((self._read(path) or {}).get("scalars", 0)) for path in paths)
 
     def _path(self, context: RoundContext) -> Path:
         return self._folder / f"{_prefix(context)}{context.round}.json"
 
     def _compare(self, context: RoundContext, found: dict[str, Any], entry: dict[str, Any]) -> None:
-        found = {name: value for name, value in found.items() if name != "fingerprints"}
+        found = {name: value for name, value in found.items() if name not in _NOTES}
         if found != entry:
             raise AlreadyOpened(
                 f"round {context.round} was opened before, for another list or sum "

@@ -42,6 +42,20 @@ def pack_lanes(values: IntArray, parameters: ParameterSet) -> IntArray:
     return slots
 
 
+def lane_values(lane: int, values: int, parameters: ParameterSet) -> IntArray:
+    """Which of ``values`` values, by index from 0, are in a lane: int64[k], ascending.
+
+    Raises:
+        RoundError: there is no such lane.
+    """
+    if not 0 <= lane < parameters.lanes:
+        raise RoundError(f"lane {lane} of {parameters.id}: give 0 to {parameters.lanes - 1}")
+    index = np.arange(values, dtype=np.int64)
+    in_block = index % parameters.values_per_ciphertext
+    found: IntArray = index[in_block // parameters.poly_modulus_degree == lane]
+    return found
+
+
 def unpack_lanes(slots: IntArray, values: int, parameters: ParameterSet) -> IntArray:
     """Slots int64[ciphertexts, n] to values int64[values]; the inverse of `pack_lanes`.
 

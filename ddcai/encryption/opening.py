@@ -195,7 +195,7 @@ class KeyHolder:
         seen: dict[bytes, str] = {}
         fingerprints: list[str] = []
         for address, digest in sealed.updates:
-            blob = self._fetch_update(sealed.context, address, digest)
+            blob = fetch_update(self._fetch, sealed.context, address, digest)
             try:
                 ciphertexts = wire.open_blob(blob, self._secret.parameters)
                 marks = [_mark(ciphertexts, block) for block in range(len(ciphertexts))]
@@ -218,20 +218,28 @@ class KeyHolder:
         except RoundError as error:
             raise UpdateMismatch(f"round {sealed.context.round}: {error}") from error
 
-    def _fetch_update(self, context: RoundContext, address: str, digest: bytes) -> bytes:
-        try:
-            blob = self._fetch(digest)
-        except BlobMissing as error:
-            raise UpdateMismatch(
-                f"the update of {address} in round {context.round} cannot be had: {error}"
-            ) from error
-        found = digests.update_digest(context, address, blob)
-        if found != digest:
-            raise UpdateMismatch(
-                f"the update of {address} in round {context.round} has digest {found.hex()}, "
-                f"the chain names {digest.hex()}: fetch it again from another copy"
-            )
-        return blob
+
+def fetch_update(
+    fetch: Callable[[bytes], bytes], context: RoundContext, address: str, digest: bytes
+) -> bytes:
+    """An update's blob, from anywhere, checked against the digest that the chain names.
+
+    Raises:
+        UpdateMismatch: it cannot be had, or is another one.
+    """
+    try:
+        blob = fetch(digest)
+    except BlobMissing as error:
+        raise UpdateMismatch(
+            f"the update of {address} in round {context.round} cannot be had: {error}"
+        ) from error
+    found = digests.update_digest(context, address, blob)
+    if found != digest:
+        raise UpdateMismatch(
+            f"the update of {address} in round {context.round} has digest {found.hex()}, "
+            f"the chain names {digest.hex()}: fetch it again from another copy"
+        )
+    return blob
 
 
 def update_marks(blob: bytes, parameters: ParameterSet) -> list[bytes]:

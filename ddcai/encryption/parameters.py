@@ -1,7 +1,7 @@
 """Parameter sets: ring, primes, lanes. A federation names one and cannot change it.
 
-Both sets are inside the 128-bit class of SEAL's table for a ternary secret (n = 4096: at
-most 109 bits of modulus with the special prime). Primes are written down, not asked from
+All sets are inside the 128-bit class of SEAL's table for a ternary secret (n = 4096: at most 109
+bits of modulus with the special prime; n = 8192: 218). Primes are written down, not asked from
 SEAL, so that a library that picks others one day cannot change what bytes mean.
 """
 
@@ -31,6 +31,10 @@ class ParameterSet:
         lanes: signed values a slot.
         lane_bits: width of a lane; a sum of values stays within +-lane_max.
         max_contributors: most ciphertexts in a sum with noise to spare.
+        block_weight: for a set whose values are the plaintext polynomial's coefficients, so that
+            inner products can be opened (`ddcai.encryption.scalars`): the largest sum of a
+            public vector's magnitudes, 4096 coordinates of up to 15. 0 for a set whose values
+            are in batching slots.
     """
 
     id: str
@@ -41,6 +45,12 @@ class ParameterSet:
     lanes: int
     lane_bits: int
     max_contributors: int
+    block_weight: int = 0
+
+    @property
+    def assessable(self) -> bool:
+        """Whether inner products of an update with public vectors can be opened."""
+        return self.block_weight > 0
 
     @property
     def data_primes(self) -> tuple[int, ...]:
@@ -78,7 +88,8 @@ class ParameterSet:
         return (1 << (self.lane_bits - 1)) - 1
 
     def value_limit(self, contributors: int) -> int:
-        """Largest magnitude of one contributor's value, so that a sum of them fits a lane.
+        """Largest magnitude of one contributor's value, so that a sum of them fits a lane, and
+        so does an inner product with a public vector where there are any.
 
         Raises:
             PlanError: if the set cannot add so many.
@@ -88,7 +99,7 @@ class ParameterSet:
                 f"encryption.max_contributors is {contributors}: the parameter set {self.id} "
                 f"adds 1 to {self.max_contributors}; lower it or choose another set"
             )
-        return self.lane_max // contributors
+        return self.lane_max // max(contributors, self.block_weight)
 
     def ciphertexts(self, values: int) -> int:
         """Ciphertexts that so many values take."""
@@ -131,6 +142,17 @@ PARAMETER_SETS: dict[str, ParameterSet] = {
             lanes=2,
             lane_bits=23,
             max_contributors=1024,
+        ),
+        ParameterSet(
+            id="bfv-8192-2x30",
+            number=3,
+            poly_modulus_degree=8192,
+            primes=(281474976317441, 281474976546817, 281474976694273, 274877562881),
+            plain_modulus=1152921504606830593,
+            lanes=2,
+            lane_bits=30,
+            max_contributors=1024,
+            block_weight=4096 * 15,
         ),
     )
 }

@@ -91,13 +91,20 @@ def plan(num_parameters: int, max_contributors: int, parameter_set_id: str) -> P
     )
 
 
-def choose(max_contributors: int) -> ParameterSet:
+def choose(max_contributors: int, *, assessable: bool = False) -> ParameterSet:
     """The parameter set with the fewest bytes a parameter that adds so many.
+
+    Args:
+        assessable: whether scalars of single updates are to be opened.
 
     Raises:
         PlanError: if none does.
     """
-    able = [p for p in PARAMETER_SETS.values() if 1 <= max_contributors <= p.max_contributors]
+    able = [
+        p
+        for p in PARAMETER_SETS.values()
+        if 1 <= max_contributors <= p.max_contributors and p.assessable >= assessable
+    ]
     if not able:
         most = max(p.max_contributors for p in PARAMETER_SETS.values())
         raise PlanError(

@@ -76,8 +76,8 @@ class SumAccumulator:
         primes = np.array(self._parameters.data_primes, dtype=np.uint64)[:, None]
         reduced = np.empty_like(self._words)
         for total, out in zip(self._words, reduced, strict=True):
-            # A prime p is 2**w - d with d below 2**18, and the sum is below 2**(w + 10): taking
-            # (sum >> w) * p away leaves less than 2**w + 2**28 < 2p. A wrapped difference is
+            # A prime p is 2**w - d with d below 2**19, and the sum is below 2**(w + 10): taking
+            # (sum >> w) * p away leaves less than 2**w + 2**29 < 2p. A wrapped difference is
             # the larger one, so that the minimum subtracts p only where it must.
             rest = total - (total >> width) * primes
             np.minimum(rest, rest - primes, out=out)

@@ -19,12 +19,12 @@ _SLACK = 8
 
 
 def _group(bits: int) -> tuple[int, int]:
-    """Words and bytes of the smallest whole group."""
-    words = 8 // math.gcd(bits, 8)
-    size = words * bits // 8
-    if size < 8 or bits > _MAX_BITS:
+    """Words and bytes of the smallest whole group of at least 8 bytes."""
+    if not 1 <= bits <= _MAX_BITS:
         raise ValueError(f"words of {bits} bits cannot be packed here")
-    return words, size
+    words = 8 // math.gcd(bits, 8)
+    words *= -(-8 // (words * bits // 8))
+    return words, words * bits // 8
 
 
 def packed_size(count: int, bits: int) -> int:

@@ -23,7 +23,7 @@ def test_the_primes_are_the_ones_that_seal_chooses(parameters: ParameterSet):
 def test_the_modulus_is_inside_the_128_bit_class(parameters: ParameterSet):
     degree = parameters.poly_modulus_degree
     most = seal.CoeffModulus.MaxBitCount(degree, seal.SEC_LEVEL_TYPE.TC128)
-    assert sum(parameters.coeff_mod_bit_sizes) <= most == 109
+    assert sum(parameters.coeff_mod_bit_sizes) <= most == {4096: 109, 8192: 218}[degree]
 
 
 def test_a_sum_at_its_extreme_fits_a_slot(parameters: ParameterSet):
@@ -33,14 +33,16 @@ def test_a_sum_at_its_extreme_fits_a_slot(parameters: ParameterSet):
     assert 2 * slot < parameters.plain_modulus
     limit = parameters.value_limit(parameters.max_contributors)
     assert limit * parameters.max_contributors <= parameters.lane_max
-    assert limit == 4095  # two count digits of base 4096 reach 2**24 - 1
+    assert limit >= 4095  # two count digits of base 4096 reach 2**24 - 1
+    assert limit * parameters.block_weight <= parameters.lane_max
+    assert parameters.assessable == (parameters.id == "bfv-8192-2x30")
 
 
 def test_words_fill_whole_bytes_and_reduce_as_summation_expects(parameters: ParameterSet):
     assert len({prime.bit_length() for prime in parameters.data_primes}) == 1
     assert parameters.words_per_ciphertext * parameters.word_bits % 8 == 0
     for prime in parameters.data_primes:
-        assert (1 << parameters.word_bits) - prime < 1 << 18
+        assert (1 << parameters.word_bits) - prime < 1 << 19
     assert parameters.word_bits + parameters.max_contributors.bit_length() < 64
 
 
@@ -49,7 +51,7 @@ def test_bytes_a_parameter():
         name: entry.bytes_per_ciphertext / entry.values_per_ciphertext
         for name, entry in PARAMETER_SETS.items()
     }
-    assert sizes == {"bfv-4096-3x19": 6.0, "bfv-4096-2x23": 7.5}
+    assert sizes == {"bfv-4096-3x19": 6.0, "bfv-4096-2x23": 7.5, "bfv-8192-2x30": 18.0}
 
 
 def test_numbers_are_unique_and_names_are_checked():

@@ -48,11 +48,11 @@ def test_the_sum_is_the_one_that_tenseal_computes(keys, parameters):
     vectors = []
     for blob in blobs:
         sizes = _seal._bytes_field(1, _seal._varint(parameters.poly_modulus_degree))
-        stream = _seal._ciphertext_stream(wire.parse(blob)[0], parameters, key_level=False)
+        stream = _seal.ciphertext_stream(wire.parse(blob)[0], parameters, key_level=False)
         vectors.append(tenseal.bfv_vector_from(context, sizes + _seal._bytes_field(2, stream)))
     theirs = (vectors[0] + vectors[1] + vectors[2]).serialize()
     stream = _seal._read_message(theirs)[2]
-    words = _seal._ciphertext_words(stream, parameters, key_level=False)
+    words = _seal.ciphertext_words(stream, parameters, key_level=False)
     assert (wire.parse(total)[0] == words).all()
     assert (secret.decrypt(total) == values * 6).all()
 

@@ -43,7 +43,9 @@ def test_the_documented_layout(parameters):
     stream = int.from_bytes(blob[11:], "little")
     mask = (1 << parameters.word_bits) - 1
     for polynomial, prime, coefficient in [(0, 0, 0), (0, 1, 17), (1, 0, 4095), (1, 1, 4095)]:
-        place = (polynomial * 2 + prime) * parameters.poly_modulus_degree + coefficient
+        place = (
+            polynomial * len(parameters.data_primes) + prime
+        ) * parameters.poly_modulus_degree + coefficient
         word = stream >> (place * parameters.word_bits) & mask
         assert word == words[0, polynomial, prime, coefficient]
 

@@ -1,0 +1,199 @@
+"""Which scalars of a single update a key holder opens, and which it refuses.
+
+An update is judged by inner products with public vectors. Each is a linear equation about one
+contributor's update, so that enough of them are the update itself: a key holder opens a fixed
+number a round, of vectors that it derives from the chain by itself, once, and remembers it.
+
+With a single key holder this binds the coordinator alone: who has the key can read every update.
+
+| what is asked | refused with |
+|---|---|
+| another key's round, or federation | WrongEncryptionKey |
+| an empty list | NotSealed |
+| vectors or a list other than those that this round was opened for | AlreadyOpened |
+| more scalars than the budget has left | ScalarBudget |
+| an update that is missing, malformed or not of its digest | UpdateMismatch |
+| an address twice, a ciphertext twice | DuplicateUpdate |
+
+An update whose scalar is none that an honest one can have is not given out: its entry is empty.
+A forged ciphertext could make of a scalar an equation about the key. What is left to a forger is
+one bit a scalar, whether it was given out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from eth_utils.crypto import keccak
+from numpy.typing import NDArray
+
+from ddcai.digests import RoundContext, tag
+from ddcai.encryption import wire
+from ddcai.encryption.journal import Journal
+from ddcai.encryption.opening import fetch_update, update_marks
+from ddcai.encryption.parameters import ParameterSet
+from ddcai.errors import (
+    DuplicateUpdate,
+    MalformedError,
+    NotSealed,
+    ScalarBudget,
+    UpdateMismatch,
+    WrongEncryptionKey,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Committed:
+    """What the chain says of updates whose scalars are wanted.
+
+    Attributes:
+        context: chain, contract and round.
+        updates: (contributor's address, update digest) of the committed list, in its order.
+        values: how many integers each update has.
+        encryption_key_digest: of the federation's public key.
+    """
+
+    context: RoundContext
+    updates: tuple[tuple[str, bytes], ...]
+    values: int
+    encryption_key_digest: bytes
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Vectors:
+    """Public vectors, derived by whoever opens.
+
+    Attributes:
+        lane: of all positions.
+        positions: among an update's values, int64[m], ascending.
+        rows: int8[k, m].
+    """
+
+    lane: int
+    positions: NDArray[np.int64]
+    rows: NDArray[np.int8]
+
+    def digest(self) -> bytes:
+        """32 bytes, by which a journal knows them again."""
+        shape = np.array([self.lane, *self.rows.shape], "<i8").tobytes()
+        body = self.positions.astype("<i8").tobytes() + self.rows.tobytes()
+        return keccak(tag("vectors") + shape + body)
+
+
+class LinearOpener(Protocol):
+    """What a key holder's key can do for this."""
+
+    @property
+    def parameters(self) -> ParameterSet:
+        """The parameter set."""
+
+    @property
+    def public_key_digest(self) -> bytes:
+        """32 bytes that name the matching public key."""
+
+    def inner_products(
+        self, blob: bytes, lane: int, positions: NDArray[np.int64], vectors: NDArray[np.int8]
+    ) -> NDArray[np.int64]:
+        """Inner products, int64[k]. To be called here alone."""
+
+
+class ScalarOpener:
+    """Opens the scalars of committed updates, one set a round and purpose.
+
+    Args:
+        secret: the federation's secret key.
+        journal: folder in which openings of this purpose are remembered, made when missing;
+            as dear as the key holder's journal of sums.
+        fetch: update digest to blob; from anywhere, for what it returns is checked.
+        value_limit: largest magnitude of one contributor's integer.
+        budget: scalars of one contributor that may ever be opened for this purpose.
+    """
+
+    def __init__(
+        self,
+        secret: LinearOpener,
+        journal: Path,
+        fetch: Callable[[bytes], bytes],
+        *,
+        value_limit: int,
+        budget: int,
+    ) -> None:
+        self._secret, self._fetch = secret, fetch
+        self._journal = Journal(journal)
+        self._value_limit, self._budget = value_limit, budget
+
+    def __repr__(self) -> str:
+        return f"ScalarOpener({self._secret!r}, {self._journal!r}, budget={self._budget})"
+
+    def open(self, committed: Committed, vectors: Vectors) -> Mapping[str, tuple[int, ...]]:
+        """Inner products of each committed update with the vectors, by contributor.
+
+        Guarantees:
+            what is opened are inner products with these vectors of ciphertexts whose digests
+            the chain has, and nothing else;
+            for one round at most one list and one set of vectors, over restarts and by several
+            processes at once: it is on disk before anything is opened;
+            asked again for the same, it gives the same;
+            nothing for an update with a product that no honest one can have.
+        """
+        context, key = committed.context, self._secret.public_key_digest
+        self._check(committed)
+        digest, scalars = vectors.digest(), len(vectors.rows)
+        self._journal.check(context, key, digest, committed.updates)
+        spent = self._journal.scalars_elsewhere(context)
+        if spent + scalars > self._budget:
+            raise ScalarBudget(
+                f"round {context.round} asks for {scalars} scalars of each update; {spent} were "
+                f"opened in other rounds, and the budget is {self._budget}: raise it in the key "
+                "holder's settings, or end the federation"
+            )
+        blobs = self._collect(committed)
+        self._journal.record(context, key, digest, committed.updates, [], scalars)
+        most = self._value_limit * np.abs(vectors.rows.astype(np.int64)).sum(axis=1)
+        opened: dict[str, tuple[int, ...]] = {}
+        for address, blob in blobs.items():
+            found = self._secret.inner_products(blob, vectors.lane, vectors.positions, vectors.rows)
+            honest = bool((np.abs(found) <= most).all())
+            opened[address] = tuple(int(one) for one in found) if honest else ()
+        return opened
+
+    def _check(self, committed: Committed) -> None:
+        number, updates = committed.context.round, committed.updates
+        if not updates:
+            raise NotSealed(f"round {number} has no committed update: commit the list first")
+        if committed.encryption_key_digest != self._secret.public_key_digest:
+            raise WrongEncryptionKey(
+                f"round {number} is encrypted under key {committed.encryption_key_digest.hex()}, "
+                f"this key holder opens {self._secret.public_key_digest.hex()}: give the "
+                "federation's key"
+            )
+        if len({address.lower() for address, _ in updates}) < len(updates):
+            raise DuplicateUpdate(f"round {number} lists one contributor twice: not opened")
+
+    def _collect(self, committed: Committed) -> dict[str, bytes]:
+        """The listed updates, checked; no ciphertext stands twice among them."""
+        blobs: dict[str, bytes] = {}
+        seen: dict[bytes, str] = {}
+        parameters = self._secret.parameters
+        for address, digest in committed.updates:
+            blob = fetch_update(self._fetch, committed.context, address, digest)
+            try:
+                wire.check(blob, parameters, committed.values)
+            except MalformedError as error:
+                raise UpdateMismatch(
+                    f"the update of {address} in round {committed.context.round} is malformed: "
+                    f"{error}"
+                ) from error
+            for mark in update_marks(blob, parameters):
+                if mark in seen:
+                    raise DuplicateUpdate(
+                        f"{address} and {seen[mark]} sent the same ciphertext in round "
+                        f"{committed.context.round}: not opened; cancel the round"
+                    )
+                seen[mark] = address
+            blobs[address] = blob
+        return blobs
