@@ -27,7 +27,8 @@ class Assessment:
     Attributes:
         anchor: what the gate compares with: ``root_set`` (an update made on a committed public
             data set) or ``movement`` (the decaying mean of the model's past movement). Without
-            a root set the rule holds to about a fifth of attackers, and no further.
+            a root set the rule holds against a fifth of attackers where clients are alike, and
+            fails where they are not.
         block: coordinates that are drawn in a round; all of them in a smaller model.
         projections: random +-1 vectors by which the size of an update is estimated.
         size_factor: an update longer than this many times the median length of the last
@@ -35,6 +36,9 @@ class Assessment:
         clip_factor: and one whose estimate exceeds the clip by this factor. The length is an
             estimate, so an honest update of exactly the clip's length must have room.
         decay: weight of the past in a contributor's standing; the new score has the rest.
+        gate_share: with the anchor "movement" a standing must be more than this share of the
+            round's median standing. Movement is what attackers steer too: held to zero alone, a
+            fifth of colluding flippers keep the gate open for themselves.
         window: rounds over which a verdict is made, counting those the contributor was in.
         movement_lag: rounds after which an update is held against what the model did since.
         replay_deltas: past movements of the model that an update may not merely repeat.
@@ -59,10 +63,11 @@ class Assessment:
 
     anchor: Literal["root_set", "movement"] = "root_set"
     block: int = 4096
-    projections: int = 8
+    projections: int = 4
     size_factor: float = 3.0
     clip_factor: float = 2.0
     decay: float = 0.6
+    gate_share: float = 0.5
     window: int = 10
     movement_lag: int = 3
     replay_deltas: int = 3
@@ -109,6 +114,7 @@ class Assessment:
             ("size_factor", 1.0, 1e6),
             ("clip_factor", 1.0, 1e6),
             ("decay", 0.0, 0.999),
+            ("gate_share", 0.0, 0.999),
             ("replay_ceiling", 0.0, 2.0),
             ("replay_margin", 0.0, 2.0),
             ("movement_share", 0.0, 1.0),

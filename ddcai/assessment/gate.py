@@ -1,8 +1,9 @@
 """The gate: who is added to the round's sum, decided before anything is added.
 
 Size against the last round's median and the clip; then a standing, which remembers: the decaying
-mean of each contributor's agreement with the anchor. Only who stands above zero is accepted. A
-refused update's deposit is judged by the window like any other.
+mean of each contributor's agreement with the anchor. Only who stands above zero is accepted;
+without a root set, above a share of the median. A refused update's deposit is judged by the window
+like any other.
 """
 
 from __future__ import annotations
@@ -87,6 +88,9 @@ def pass_gate(
         )
         for name, one in scores.items()
     }
+    least = 0.0
+    if config.anchor == "movement" and standings:
+        least = max(0.0, config.gate_share * median(list(standings.values())))
     blind = (
         config.anchor == "movement"
         and not any(one.anchor for one in scores.values())
@@ -96,7 +100,7 @@ def pass_gate(
         sorted(
             name
             for name, one in scores.items()
-            if sizes[name] <= 1 and one.length > 0 and (blind or standings[name] > 0)
+            if sizes[name] <= 1 and one.length > 0 and (blind or standings[name] > least)
         )
     )
     lengths = [scores[name].length for name in accepted]

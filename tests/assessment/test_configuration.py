@@ -9,7 +9,7 @@ from ddcai.assessment.configuration import Assessment
 from ddcai.errors import ConfigurationError
 
 # Computed with ddcai 0.1.0: federations hold this digest.
-DEFAULT = "052d0b24109bea38af00eb8d0786fc95b91a596c830dcba7fac4b9de686fdf8a"
+DEFAULT = "4606737df5d122759db0b70721e759641d1332efd6a7cfad6f737064d4aa25c6"
 
 
 def test_the_digest_is_of_every_field_and_of_no_spelling():

@@ -98,3 +98,17 @@ def test_bad_clip_is_refused():
 def test_medians():
     assert median([3, 1, 2]) == 2
     assert median([4, 1, 2, 3]) == 2.5
+
+
+def test_without_a_root_set_standings_are_held_against_their_median():
+    rule = Assessment(anchor="movement", gate_share=0.5, decay=0.0)
+    scores = {"a": one(0.4), "b": one(0.3), "c": one(0.2), "low": one(0.14), "high": one(0.16)}
+    gate = pass_gate(scores, GateState(), clip=100, config=rule)
+    assert gate.accepted == ("a", "b", "c", "high", "low")
+    scores["low"] = one(0.099)
+    gate = pass_gate(scores, GateState(), clip=100, config=rule)
+    assert gate.accepted == ("a", "b", "c", "high")
+    against = {name: one(-0.2) for name in "abc"} | {"d": one(0.01)}
+    assert pass_gate(against, GateState(), clip=100, config=rule).accepted == ("d",)
+    rooted = Assessment(gate_share=0.5, decay=0.0)
+    assert "low" in pass_gate(scores, GateState(), clip=100, config=rooted).accepted

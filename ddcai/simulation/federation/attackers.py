@@ -9,6 +9,7 @@ are not.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -48,10 +49,12 @@ class Attacker:
     Attributes:
         poisons: whether `data` changes anything; if not, training is done once.
         gross: whether it is meant to break the model, and does not hide.
+        strength: how many times as large; None where that means nothing.
     """
 
     poisons = True
     gross = False
+    strength: float | None = None
 
     def data(self, x: Floats, y: Labels, classes: int, rng: np.random.Generator) -> Samples:
         """What an attacker with true samples x, y trains on."""
@@ -94,10 +97,12 @@ class MildTargetedFlip(Attacker):
 
 
 class TargetedFlip(MildTargetedFlip):
-    """The same, with what the flip changes in the update three times as large."""
+    """The same, with what the flip changes in the update three, or `strength`, times as large."""
+
+    strength = 3.0
 
     def send(self, view: View) -> Floats:
-        return view.honest + 3 * (view.poisoned - view.honest)
+        return view.honest + np.float32(self.strength) * (view.poisoned - view.honest)
 
 
 class SignFlip(Attacker):
@@ -121,10 +126,12 @@ class Noise(Attacker):
 
 
 class BoostedFlip(LabelFlip):
-    """Flipped labels, ten times as long."""
+    """Flipped labels, ten times as long, or `strength` times."""
+
+    strength = 10.0
 
     def send(self, view: View) -> Floats:
-        return 10 * view.poisoned
+        return np.float32(self.strength) * view.poisoned
 
 
 class Zero(Attacker):
@@ -211,6 +218,36 @@ class Adaptive(LabelFlip):
         return scaled(mixed, 0.7 * view.rule.size_factor * lengths(view.honest))
 
 
+class Sleeper(LabelFlip):
+    """Knows the rule: honest until its standing is high, then flips, at the bound on size.
+
+    It keeps its own book of the standing that the gate gives it, from its honest update in place
+    of the root set's, and strikes whenever the standing would bear it.
+    """
+
+    gross = False
+
+    def __init__(self) -> None:
+        self._standings: list[float] = []
+
+    def send(self, view: View) -> Floats:
+        if view.round == 1 or not self._standings:
+            self._standings = [0.0] * len(view.honest)
+        direction = np.sign(view.honest.mean(axis=0))
+        strikes = scaled(view.poisoned, 0.7 * view.rule.size_factor * lengths(view.honest))
+        decay, sent = view.rule.decay, []
+        for place, (honest, strike) in enumerate(zip(view.honest, strikes, strict=True)):
+            stands = decay * self._standings[place]
+            struck = stands + (1 - decay) * cosine(strike, direction)
+            if struck > 0.02:
+                self._standings[place] = struck
+                sent.append(strike)
+            else:
+                self._standings[place] = stands + (1 - decay) * cosine(honest, direction)
+                sent.append(honest)
+        return np.array(sent, np.float32).reshape(view.honest.shape)
+
+
 class Padded(LabelFlip):
     """Flipped labels hidden behind the model's past movement, of twice their length."""
 
@@ -237,12 +274,13 @@ ATTACKERS: dict[str, type[Attacker]] = {
     "backdoor": Backdoor,
     "colluding": Colluding,
     "adaptive": Adaptive,
+    "sleeper": Sleeper,
     "padded": Padded,
 }
 
 
 def make_attacker(name: str, resolve: Callable[[str], Callable[..., Attacker]]) -> Attacker:
-    """One of `ATTACKERS`, or ``module:class`` of a user's own.
+    """One of `ATTACKERS`, with ``:number`` for its strength, or ``module:class`` of a user's own.
 
     Args:
         name: which.
@@ -251,8 +289,17 @@ def make_attacker(name: str, resolve: Callable[[str], Callable[..., Attacker]]) 
     Raises:
         ConfigurationError: there is no such attacker.
     """
-    if name in ATTACKERS:
-        return ATTACKERS[name]()
+    known, _, number = name.partition(":")
+    if known in ATTACKERS:
+        attacker = ATTACKERS[known]()
+        if number:
+            if attacker.strength is None or not re.fullmatch(r"\d+(\.\d+)?", number):
+                strong = [one for one, kind in ATTACKERS.items() if kind.strength is not None]
+                raise ConfigurationError(
+                    f"attack is {name!r}: a number goes with {' and '.join(strong)}"
+                )
+            attacker.strength = float(number)
+        return attacker
     if ":" not in name:
         raise ConfigurationError(
             f"attack is {name!r}: give module:class, or one of {', '.join(ATTACKERS)}"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ddcai.assessment.configuration import Assessment
 from ddcai.assessment.scores import inner_products
@@ -43,6 +44,8 @@ class Setting:
         recipe: local training.
         rule: the assessment's settings.
         bounty: paid in for each contributor and window, as a share of a window's deposit.
+        opening_noise: standard deviation of Gaussian noise on every opened scalar, as a share of
+            what an update of the clip's length, spread evenly, could reach at most.
         value_limit: largest integer of an update.
         aggregation: how updates become integers; always weighted uniformly, since an encrypted
             count is one more thing to lie about.
@@ -57,6 +60,7 @@ class Setting:
     recipe: Recipe = field(default_factory=Recipe)
     rule: Assessment = field(default_factory=Assessment)
     bounty: float = 0.05
+    opening_noise: float = 0.0
     value_limit: int = 8191
     aggregation: Aggregation = field(
         default_factory=lambda: Aggregation(weighting="uniform", clamped_share_limit=1.0)
@@ -68,6 +72,7 @@ class Setting:
             ("rounds", self.rounds >= 1, "give at least 1"),
             ("fraction", 0 <= self.fraction < 1, "give 0 to below 1"),
             ("participation", 0 < self.participation <= 1, "give above 0, at most 1"),
+            ("opening_noise", 0 <= self.opening_noise < 1e6, "give 0 or more"),
             ("bounty", 0 <= self.bounty < 1e6, "give 0 or more"),
         ):
             if not good:
@@ -96,6 +101,7 @@ class Outcome:
         accuracy: on the test set, of the first model and after every round.
         success: the attack's own, after the last round; NaN where it has no aim.
         accepted: for each round, who was on its sealed list.
+        sizes: for each round, each estimated length over its bound; empty but with the assessment.
         settled: the windows that were judged.
     """
 
@@ -106,6 +112,7 @@ class Outcome:
     accuracy: tuple[float, ...]
     success: float
     accepted: tuple[tuple[str, ...], ...]
+    sizes: tuple[dict[str, float], ...]
     settled: tuple[Settled, ...]
 
 
@@ -145,10 +152,13 @@ def simulate(
     for x, y in (split.clients[place] for place in bad):
         poisoned.append(attacker.data(x, y, data.classes, draw))
     encoder = _Encoder(setting)
+    if setting.opening_noise:
+        open_scalars = _noisy(setting, shape.size, open_scalars, seed)
     referee = _referee(setting, shape, data, split.root[1].size, open_scalars)
     states = [shape.first(seed)]
     accuracy = [_accuracy(shape, states[0], split.test)]
     accepted: list[tuple[str, ...]] = []
+    sizes: list[dict[str, float]] = []
     success = math.nan
     judged = rule == ASSESSMENT
     total = setting.rounds + (setting.rule.movement_lag if judged else 0)
@@ -163,7 +173,9 @@ def simulate(
         here = tuple(names[place] for place in there)
         values = encoder.encode(sent[there], [place in bad for place in there], seed, round_)
         if judged:
-            list_ = referee.gate(round_, _seed(seed, round_), states, here, values, root).accepted
+            gate = referee.gate(round_, _seed(seed, round_), states, here, values, root)
+            list_ = gate.accepted
+            sizes.append(dict(gate.sizes))
             rows = np.array([name in list_ for name in here])
             states.append(encoder.apply(states[-1], values[rows]))
             referee.moved(states)
@@ -185,6 +197,7 @@ def simulate(
         accuracy=tuple(accuracy[: setting.rounds + 1]),
         success=success,
         accepted=tuple(accepted[: setting.rounds]),
+        sizes=tuple(sizes[: setting.rounds]),
         settled=tuple(referee.settled),
     )
 
@@ -264,6 +277,20 @@ def _referee(
         bounty_wei=round(setting.bounty * DEPOSIT_WEI),
         open_scalars=open_scalars,
     )
+
+
+def _noisy(setting: Setting, dimension: int, opens: OpenScalars, seed: int) -> OpenScalars:
+    rng = np.random.default_rng([seed, 81])
+    clip = setting.aggregation.clip_norm * setting.value_limit / setting.aggregation.value_range
+
+    def noisy(vectors: NDArray[np.int8], values: Integers) -> Integers:
+        norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+        deviation = setting.opening_noise * clip * norms * math.sqrt(vectors.shape[1] / dimension)
+        noise = rng.normal(0, 1, (len(values), len(vectors))) * deviation
+        blurred: Integers = opens(vectors, values) + np.rint(noise).astype(np.int64)
+        return blurred
+
+    return noisy
 
 
 def _seed(seed: int, round_: int) -> bytes:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -96,7 +98,28 @@ def test_success_is_measured_on_what_they_aim_at():
 
 def test_a_user_s_own_attacker_by_name():
     assert type(make_attacker(f"{__name__}:Mine", resolve)).__name__ == "Mine"
+    assert make_attacker("boosted-flip:4", resolve).strength == 4
+    for name in ("noise:4", "boosted-flip:x"):
+        with pytest.raises(ConfigurationError, match="a number goes with targeted-flip and boost"):
+            make_attacker(name, resolve)
     with pytest.raises(ConfigurationError, match="give module:class, or one of label-flip"):
         make_attacker("thief", resolve)
     with pytest.raises(ConfigurationError, match="derive it from Attacker"):
         make_attacker("builtins:dict", resolve)
+
+
+def test_a_sleeper_strikes_only_when_its_standing_bears_it():
+    rng = np.random.default_rng(3)
+    sleeper = ATTACKERS["sleeper"]()
+    struck = []
+    for round_ in range(1, 9):
+        honest = np.abs(rng.normal(0, 1, (2, 400))).astype(np.float32)
+        seen = dataclasses.replace(view(rng), round=round_, honest=honest, poisoned=-honest)
+        sent = sleeper.send(seen)
+        struck.append((sent != honest).any(axis=1).tolist())
+        assert all(
+            (a == b).all() or cosine(a, -b) > 0.999 for a, b in zip(sent, honest, strict=True)
+        )
+    assert struck[0] == [False, False]
+    # Agreement .8 and -.8: .32, .51, .62 and .37 are borne, and what follows is not.
+    assert 0 < sum(one for one, _ in struck) < 5

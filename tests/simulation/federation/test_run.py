@@ -56,8 +56,9 @@ def test_scalars_can_be_opened_otherwise_and_nothing_else_is():
     )
     assert changed.accuracy == flip().accuracy
     assert seed_of(changed) == seed_of(flip())
+    s = Assessment().projections
     gates = [shape for shape, _ in calls if shape[0] > 1]
-    assert [rows for rows, _ in gates[:5]] == [9, 10, 11, 12, 12]
+    assert [rows for rows, _ in gates[:5]] == [s + 1, s + 2, s + 3, s + 4, s + 4]
     assert len(calls) - len(gates) == 8
     blind = simulate(
         blobs(),
@@ -68,6 +69,15 @@ def test_scalars_can_be_opened_otherwise_and_nothing_else_is():
     )
     assert all(not accepted for accepted in blind.accepted)
     assert blind.accuracy[-1] == blind.accuracy[0]
+
+
+def test_noise_on_what_is_opened_blurs_scores_and_changes_nothing_else():
+    quiet, noisy, loud = flip(), flip(opening_noise=0.001), flip(opening_noise=100.0)
+    assert noisy.accuracy != quiet.accuracy or noisy.settled != quiet.settled
+    assert seed_of(noisy).afr == 1
+    assert seed_of(loud).afr != 1 or seed_of(loud).hrr != 1
+    assert quiet.sizes != noisy.sizes
+    assert len(quiet.sizes) == 8
 
 
 def test_who_takes_part_seldom_waits_for_its_own_window():
