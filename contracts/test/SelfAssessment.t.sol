@@ -50,6 +50,16 @@ contract SelfAssessmentTest is TrainerFixture {
         new SelfAssessment(ALICE, rules);
     }
 
+    function test_a_closed_incentive_takes_nothing_even_from_its_trainer() public {
+        trainer.close();
+        bytes32 digest = this.dataDigest(1, sample(0));
+        _refuseAt(
+            address(incentive), address(trainer), 0,
+            abi.encodeCall(incentive.onContribute, (ALICE, digest, 1, 0, type(uint256).max)),
+            abi.encodeWithSelector(IIncentive.ReleaseClosed.selector)
+        );
+    }
+
     function test_the_trainers_functions_are_the_trainers() public {
         IIncentive.Contribution memory one = contribute(ALICE, 0, 1);
         bytes32 digest = this.dataDigest(1, sample(0));

@@ -5,7 +5,9 @@ import {IPredictionMarket} from "../../src/interfaces/IPredictionMarket.sol";
 import {Test} from "../helpers/Vm.sol";
 import {MarketHandler} from "./MarketHandler.sol";
 
-/// @notice The sentences of docs/contracts.md about the prediction market, over random walks.
+/// @notice The sentences of docs/contracts.md about the prediction market, over random walks: long
+/// enough that some come to the end, and the pot is collected (of 64 steps, none did).
+/// forge-config: default.invariant.depth = 128
 contract MarketInvariants is Test {
     uint256 private constant BOUNTY = 8_000_003;
     uint256 private constant STAKE = 1_500_000;
