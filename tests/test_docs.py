@@ -122,6 +122,13 @@ def test_the_readme_s_session_runs_as_it_is_shown(tmp_path: Path) -> None:
     assert len(predictions) == 6
     assert predictions[:3] == predictions[3:]
     assert (tmp_path / "run" / "model.safetensors").exists()
+    # The lesson: what the model said before and after it, and the deposit, which came back.
+    lesson = said[said.index("a SparsePerceptron") :]
+    assert re.findall(r"│ +1 │ (ham|spam) +│ +0 │", lesson) == ["ham", "spam"]
+    assert "dry run: nothing was sent" in lesson
+    assert len(re.findall(r"│ +1 │ refund │ .* │ yes │", lesson)) == 2
+    assert re.search(r"^withdrew [\d.]+ ETH$", lesson, re.MULTILINE)
+    assert (tmp_path / "taught.npz").exists()
 
 
 def test_the_other_sessions_run_as_they_are_shown() -> None:
