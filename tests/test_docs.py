@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import typer
 
+from ddcai.assessment.configuration import Assessment
 from ddcai.cli.app import app
 from ddcai.cli.processes import free_port, program_folder
 from ddcai.configuration import (
@@ -211,6 +212,7 @@ SECTIONS: dict[str, Any] = {
     "## `[training]`": Training,
     "## `[aggregation]`": Aggregation,
     "## `[encryption]`": Encryption,
+    "## `[assessment]`": Assessment,
 }
 
 
@@ -228,11 +230,9 @@ def test_every_setting_is_documented(heading: str) -> None:
     for field in fields:
         if isinstance(field.default, int | float | str):
             [row] = [row for row in rows if f"`{field.name}`" in row[0]]
-            assert (
-                f"{field.default:g}"
-                if isinstance(field.default, float)
-                else str(field.default) in row[1]
-            ), field.name
+            number = isinstance(field.default, float)
+            shown = f"{field.default:g}" if number else str(field.default) or '""'
+            assert shown in row[1], field.name
 
 
 def test_the_entry_points_of_the_documents_work(
