@@ -23,7 +23,14 @@ from numpy.typing import NDArray
 from ddcai import strict_json
 from ddcai.digests import DIGEST_BYTES, public_key_digest
 from ddcai.encryption import _ring, _seal, wire
-from ddcai.encryption.lanes import IntArray, lane_values, pack_lanes, unpack_lanes
+from ddcai.encryption.lanes import (
+    IntArray,
+    lane_values,
+    pack_lanes,
+    slots_of,
+    split_lanes,
+    unpack_lanes,
+)
 from ddcai.encryption.parameters import ParameterSet
 from ddcai.encryption.words import WordArray, pack_words, packed_size, unpack_words
 from ddcai.errors import ForgedUpdate, KeyfileError, MalformedError, RoundError
@@ -244,17 +251,16 @@ the unused rest of the last ciphertext is not zero, else values without meaning 
                 f"a vector weighs {weights.max(initial=0)}: {p.id} opens no such product"
             )
         ciphertexts = wire.open_blob(blob, p)
-        block_of = positions // p.values_per_ciphertext
+        block_of, slot_of = slots_of(positions, p)
         totals = [0] * len(vectors)
         for block, words in enumerate(ciphertexts.blocks()):
             here = block_of == block
             rows = _ring.noisy_message(words, self._words, p)
-            rows = rows[:, positions[here] % p.poly_modulus_degree]
+            rows = rows[:, slot_of[here]]
             found = _ring.inner_products(rows, vectors[:, here].astype(np.int64), p)
             totals = [total + one for total, one in zip(totals, found, strict=True)]
         slots = np.array([[_ring.rounded(total, p) for total in totals]], dtype=np.int64)
-        lanes = unpack_lanes(slots, p.lanes * len(totals), p).reshape(p.lanes, -1)
-        in_that_lane: NDArray[np.int64] = lanes[lane]
+        in_that_lane: NDArray[np.int64] = split_lanes(slots, p)[0, lane]
         return in_that_lane
 
     def _open(self, words: WordArray) -> IntArray | list[int]:

@@ -2,7 +2,9 @@
 
 A slot holds v0 + v1 * 2**b + v2 * 2**(2b), each v signed and b = lane_bits. Slots add as
 integers while every sum of a lane stays within +-(2**(b-1) - 1), so lanes never mix.
-Value i of a block is in lane i // n of slot i % n: whole lanes are contiguous.
+Value i of a block is in lane i // n of slot i % n: whole lanes are contiguous. In an assessable set
+it is in lane i % lanes of slot i // lanes: what is opened of an update is of one lane, and that
+must be a fair sample of all its layers, not of one of them.
 """
 
 from __future__ import annotations
@@ -34,7 +36,10 @@ def pack_lanes(values: IntArray, parameters: ParameterSet) -> IntArray:
     blocks, lanes = parameters.ciphertexts(values.size), parameters.lanes
     padded = np.zeros(blocks * parameters.values_per_ciphertext, dtype=np.int64)
     padded[: values.size] = values
-    by_lane = padded.reshape(blocks, lanes, parameters.poly_modulus_degree)
+    if parameters.assessable:
+        by_lane = padded.reshape(blocks, parameters.poly_modulus_degree, lanes).transpose(0, 2, 1)
+    else:
+        by_lane = padded.reshape(blocks, lanes, parameters.poly_modulus_degree)
     slots = by_lane[:, lanes - 1].copy()
     for lane in reversed(range(lanes - 1)):
         slots <<= parameters.lane_bits
@@ -51,9 +56,20 @@ def lane_values(lane: int, values: int, parameters: ParameterSet) -> IntArray:
     if not 0 <= lane < parameters.lanes:
         raise RoundError(f"lane {lane} of {parameters.id}: give 0 to {parameters.lanes - 1}")
     index = np.arange(values, dtype=np.int64)
-    in_block = index % parameters.values_per_ciphertext
-    found: IntArray = index[in_block // parameters.poly_modulus_degree == lane]
+    if parameters.assessable:
+        lanes = index % parameters.lanes
+    else:
+        lanes = index % parameters.values_per_ciphertext // parameters.poly_modulus_degree
+    found: IntArray = index[lanes == lane]
     return found
+
+
+def slots_of(positions: IntArray, parameters: ParameterSet) -> tuple[IntArray, IntArray]:
+    """Where values by index are: ciphertext and slot, int64 each."""
+    blocks, within = np.divmod(positions, parameters.values_per_ciphertext)
+    if parameters.assessable:
+        return blocks, within // parameters.lanes
+    return blocks, within % parameters.poly_modulus_degree
 
 
 def unpack_lanes(slots: IntArray, values: int, parameters: ParameterSet) -> IntArray:
@@ -62,6 +78,14 @@ def unpack_lanes(slots: IntArray, values: int, parameters: ParameterSet) -> IntA
     Defined for every slot value, so that a contributor that encrypted nonsense cannot
     stop an opening: the top lane takes what is left over.
     """
+    by_lane = split_lanes(slots, parameters)
+    if parameters.assessable:
+        by_lane = by_lane.transpose(0, 2, 1)
+    return by_lane.reshape(-1)[:values].copy()
+
+
+def split_lanes(slots: IntArray, parameters: ParameterSet) -> IntArray:
+    """Slots int64[blocks, m] to their lanes, int64[blocks, lanes, m]."""
     blocks, degree = slots.shape
     half, mask = 1 << (parameters.lane_bits - 1), (1 << parameters.lane_bits) - 1
     by_lane = np.empty((blocks, parameters.lanes, degree), dtype=np.int64)
@@ -74,4 +98,4 @@ def unpack_lanes(slots: IntArray, values: int, parameters: ParameterSet) -> IntA
         rest -= value
         rest >>= parameters.lane_bits
     by_lane[:, -1] = rest
-    return by_lane.reshape(-1)[:values].copy()
+    return by_lane

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddcai.encryption.lanes import pack_lanes, unpack_lanes
+from ddcai.encryption.lanes import (
+    lane_values,
+    pack_lanes,
+    slots_of,
+    split_lanes,
+    unpack_lanes,
+)
 from ddcai.encryption.parameters import PARAMETER_SETS
 from ddcai.errors import RoundError
 
@@ -39,11 +45,34 @@ def test_slots_add_as_values_add_up_to_the_largest_sum(parameters, seed, extreme
 
 def test_value_i_is_in_lane_i_div_n_of_slot_i_mod_n(parameters):
     degree = parameters.poly_modulus_degree
+    if parameters.assessable:
+        pytest.skip("its lanes alternate: the next test")
     values = np.zeros(degree + 6, dtype=np.int64)
     values[5], values[degree + 5] = 7, -3
     slots = pack_lanes(values, parameters)
     assert slots[0, 5] == 7 - (3 << parameters.lane_bits)
     assert np.count_nonzero(slots) == 1
+
+
+def test_in_an_assessable_set_lanes_alternate():
+    [parameters] = [one for one in PARAMETER_SETS.values() if one.assessable]
+    values = np.zeros(parameters.values_per_ciphertext + 6, dtype=np.int64)
+    values[10], values[11], values[-1] = 7, -3, 5
+    slots = pack_lanes(values, parameters)
+    assert slots[0, 5] == 7 - (3 << parameters.lane_bits)
+    assert slots[1, 2] == 5 << parameters.lane_bits
+    assert np.count_nonzero(slots) == 2
+
+
+@given(SETS, st.integers(1, 30_000))
+def test_every_value_has_one_place(parameters, count):
+    places = [lane_values(lane, count, parameters) for lane in range(parameters.lanes)]
+    assert np.array_equal(np.sort(np.concatenate(places)), np.arange(count))
+    slots = pack_lanes(np.arange(1, count + 1) % 100 + 1, parameters)
+    for lane, there in enumerate(places):
+        blocks, within = slots_of(there, parameters)
+        found = split_lanes(slots, parameters)[blocks, lane, within]
+        assert np.array_equal(found, (there + 1) % 100 + 1)
 
 
 def test_any_slot_can_be_unpacked(parameters):

@@ -139,7 +139,7 @@ def test_the_heaviest_products_are_exact(seed, lane, size, largest):
 def test_products_that_could_wrap_are_refused():
     secret, public = key_pair(SET.id)
     blob = public.encrypt(np.arange(10_000))
-    positions = np.arange(4096)
+    positions = np.arange(0, 8192, 2)
     with pytest.raises(RoundError, match="weighs 65536"):
         secret.inner_products(blob, 0, positions, np.full((1, 4096), 16, np.int8))
     with pytest.raises(RoundError, match="one lane"):
@@ -240,7 +240,7 @@ def test_a_forged_ciphertext_makes_scalars_of_the_key(world: World):
     for block in range(2):
         words[block, 1, :, 0] = ((block + 1) * step % primes).astype(np.uint64)
     forged, wanted = wire.to_blob(words, VALUES, SET), vectors(size=4096, count=3)
-    wanted = dataclasses.replace(wanted, rows=wanted.rows, positions=np.arange(4096))
+    wanted = dataclasses.replace(wanted, rows=wanted.rows, positions=np.arange(0, 8192, 2))
     committed = world.committed([KINDS["honest"]])
     attack = dataclasses.replace(
         committed, updates=(*committed.updates, world.put(address(1), forged))
