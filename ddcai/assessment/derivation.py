@@ -77,6 +77,18 @@ def draw_block(
     return drawn
 
 
+def draw_lane(seed: bytes, lanes: int) -> int:
+    """Which lane of the ciphertexts a round looks at, from 0 to lanes - 1, each as likely to
+    within 2**-59: all that is opened of an update is of one lane.
+
+    Raises:
+        ConfigurationError: for a seed of another length, or no lane.
+    """
+    if not 1 <= lanes <= 16:
+        raise ConfigurationError(f"{lanes} lanes: give 1 to 16")
+    return int.from_bytes(_expand(seed, "lane", 8), "big") % lanes
+
+
 def draw_projections(seed: bytes, count: int, size: int) -> Int8s:
     """``count`` random vectors of -1 and 1 over a block of ``size``: int8[count, size].
 
@@ -171,6 +183,7 @@ __all__ = [
     "Int8s",
     "blend_movement",
     "draw_block",
+    "draw_lane",
     "draw_projections",
     "movement_signs",
     "past_movements",

@@ -61,6 +61,12 @@ def federation(
     ] = 0.05,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=1000, help="How many.")] = 3,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The first one.")] = 0,
+    encrypted: Annotated[
+        bool,
+        typer.Option(
+            "--encrypted", help="Open scalars and sums of real ciphertexts: the same, slower."
+        ),
+    ] = False,
     jobs: Annotated[int, typer.Option("--jobs", min=1, max=256, help="Processes.")] = 1,
     out: Annotated[
         Path | None,
@@ -116,7 +122,7 @@ def federation(
     )
     chosen = load(data)
     wanted = [
-        Job(setting=setting, attack=attack, seed=number, rule=name)
+        Job(setting=setting, attack=attack, seed=number, rule=name, encrypted=encrypted)
         for name in rules
         for number in range(seed, seed + seeds)
     ]
@@ -143,6 +149,7 @@ def federation(
             "data": chosen.name,
             "attack": attack,
             "seeds": list(range(seed, seed + seeds)),
+            "encrypted": encrypted,
             **dataclasses.asdict(setting),
         }
         for path in report.write(outcomes, rows, out, title, described).values():

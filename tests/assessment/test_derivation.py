@@ -59,6 +59,16 @@ def test_projections_are_signs(seed, count, size):
     assert set(np.unique(signs)) <= {-1, 1}
 
 
+def test_every_lane_is_drawn_as_often():
+    for lanes in (1, 2, 3):
+        drawn = [derivation.draw_lane(i.to_bytes(32, "big"), lanes) for i in range(3000)]
+        counts = np.bincount(drawn, minlength=lanes)
+        assert len(counts) == lanes
+        assert np.abs(counts - 3000 / lanes).max() <= 5 * np.sqrt(3000 / lanes)
+    with pytest.raises(ConfigurationError, match="0 lanes"):
+        derivation.draw_lane(SEED, 0)
+
+
 def test_projections_are_fair_and_independent():
     signs = derivation.draw_projections(SEED, 16, 8192).astype(int)
     gram = signs @ signs.T - 8192 * np.eye(16, dtype=int)

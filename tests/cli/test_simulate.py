@@ -55,7 +55,7 @@ def test_the_shown_federations_run(
 
 
 def test_there_are_commands_to_run() -> None:
-    assert (len(INCENTIVE), len(FEDERATION)) == (3, 3)
+    assert (len(INCENTIVE), len(FEDERATION)) == (3, 4)
 
 
 def test_unknown_attacks_rules_and_data_are_refused_before_anything_runs() -> None:

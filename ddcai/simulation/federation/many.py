@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import multiprocessing
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ddcai.models.entry_points import resolve
 from ddcai.simulation.federation.attackers import make_attacker
+from ddcai.simulation.federation.custody import Encrypted
 from ddcai.simulation.federation.data import Data
 from ddcai.simulation.federation.run import ASSESSMENT, Outcome, Setting, simulate
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One federation to simulate: its setting, the attack's name, the seed and the rule."""
+    """One federation to simulate: its setting, the attack's name, the seed and the rule.
+
+    Attributes:
+        encrypted: by ciphertexts; the comparators, which read every update, stay without.
+    """
 
     setting: Setting
     attack: str
     seed: int
     rule: str = ASSESSMENT
+    encrypted: bool = False
 
 
 def run_all(
@@ -51,7 +59,17 @@ def run_all(
 
 def _run(data: Data, job: Job, advance: Callable[[float], None]) -> Outcome:
     attacker = make_attacker(job.attack, resolve)
-    return simulate(data, job.setting, attacker, seed=job.seed, rule=job.rule, advance=advance)
+    with tempfile.TemporaryDirectory() as folder:
+        custody = Encrypted(Path(folder)) if job.encrypted and job.rule == ASSESSMENT else None
+        return simulate(
+            data,
+            job.setting,
+            attacker,
+            seed=job.seed,
+            rule=job.rule,
+            custody=custody,
+            advance=advance,
+        )
 
 
 _kept: list[Data] = []  # one a process: sent once, not with every job

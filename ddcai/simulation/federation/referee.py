@@ -1,15 +1,14 @@
 """The rule at work: everything that a federation opens, decides and pays, round by round.
 
-It is given the integers that clients would encrypt, and opens scalars of them by a function:
-by default their integer twin (`ddcai.assessment.scores.inner_products`), or one that encrypts
-and opens real ciphertexts.
+It is given what a custody keeps (`ddcai.simulation.federation.custody`), integers or ciphertexts,
+and learns inner products alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +16,10 @@ from numpy.typing import NDArray
 from ddcai.assessment import derivation
 from ddcai.assessment.configuration import Assessment
 from ddcai.assessment.gate import Gate, GateState, pass_gate
-from ddcai.assessment.scores import Frame, inner_products, movement_score
+from ddcai.assessment.scores import Frame, movement_score
 from ddcai.assessment.window import RoundRecord, Verdicts, WindowScores, judge, shares_wei
+from ddcai.simulation.federation.custody import LANES, Custody, lane_coordinates
 from ddcai.simulation.federation.network import Floats
-
-Integers = NDArray[np.int64]
-# Of vectors int8[k, m] and updates over the block int64[n, m]: int64[n, k].
-OpenScalars = Callable[[NDArray[np.int8], Integers], Integers]
 
 DEPOSIT_WEI = 10**18
 
@@ -35,7 +31,7 @@ class _Pending:
     round: int
     block: derivation.Block
     names: tuple[str, ...]
-    values: Integers
+    handle: Any
     squares: tuple[Fraction, ...]
     anchors: tuple[float, ...]
     replays: tuple[float, ...]
@@ -68,7 +64,7 @@ class Referee:
         clip: the longest honest update, in integer steps.
         anchor_judges: of the root set.
         bounty_wei: paid in for each contributor whose window is judged.
-        open_scalars: opens inner products.
+        custody: opens inner products of what it keeps.
     """
 
     def __init__(
@@ -78,8 +74,8 @@ class Referee:
         dimension: int,
         clip: float,
         anchor_judges: bool,
+        custody: Custody,
         bounty_wei: int = 0,
-        open_scalars: OpenScalars = inner_products,
     ) -> None:
         self.rule = rule
         self.settled: list[Settled] = []
@@ -88,7 +84,7 @@ class Referee:
         self._clip = clip
         self._anchor_judges = anchor_judges
         self._bounty_wei = bounty_wei
-        self._open = open_scalars
+        self._custody = custody
         self._gate = GateState()
         self._pending: list[_Pending] = []
         self._records: dict[str, list[RoundRecord]] = {}
@@ -102,7 +98,7 @@ class Referee:
         seed: bytes,
         states: list[Floats],
         names: tuple[str, ...],
-        values: Integers,
+        handle: Any,
         root_update: Floats | None,
     ) -> Gate:
         """One round, from commitments to the sealed list.
@@ -112,11 +108,12 @@ class Referee:
             seed: 32 bytes drawn after the commitments.
             states: public models, this round's base last.
             names: contributors.
-            values: their integers, int64[n, D].
+            handle: the custody's, of their updates in the same order.
             root_update: float32[D]; None without a root set.
         """
         rule = self.rule
-        block = derivation.draw_block(seed, self._dimension, rule.block)
+        lane = lane_coordinates(derivation.draw_lane(seed, LANES), self._dimension)
+        block = derivation.draw_block(seed, self._dimension, rule.block, lane)
         if rule.anchor == "movement":
             if len(states) > 1:
                 self._past = derivation.blend_movement(
@@ -138,8 +135,7 @@ class Referee:
             ),
             dimension=self._dimension,
         )
-        inside = np.ascontiguousarray(values[:, block])
-        products = self._open(frame.vectors, inside).tolist()
+        products = self._custody.open(handle, "gate", block, frame.vectors).tolist()
         scores = {
             name: frame.scores(frame.opened(row)) for name, row in zip(names, products, strict=True)
         }
@@ -150,7 +146,7 @@ class Referee:
                 round=round_,
                 block=block,
                 names=names,
-                values=inside,
+                handle=handle,
                 squares=tuple(scores[name].squared_length for name in names),
                 anchors=tuple(scores[name].anchor for name in names),
                 replays=tuple(scores[name].replay for name in names),
@@ -172,7 +168,8 @@ class Referee:
             direction = derivation.movement_signs(
                 states[one.round], states[one.round + lag], one.block
             )
-            products = self._open(direction[None], one.values)[:, 0].tolist()
+            opened = self._custody.open(one.handle, "movement", one.block, direction[None])
+            products = opened[:, 0].tolist()
             for place, name in enumerate(one.names):
                 self._records.setdefault(name, []).append(
                     RoundRecord(
@@ -228,4 +225,4 @@ class Referee:
         self.settled.append(Settled(round=round_, due=due, verdicts=verdicts, paid_wei=paid))
 
 
-__all__ = ["DEPOSIT_WEI", "OpenScalars", "Referee", "Settled"]
+__all__ = ["DEPOSIT_WEI", "Referee", "Settled"]

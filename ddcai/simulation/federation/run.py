@@ -8,24 +8,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ddcai.assessment.configuration import Assessment
-from ddcai.assessment.scores import inner_products
 from ddcai.configuration import Aggregation
 from ddcai.errors import ConfigurationError
 from ddcai.quantise import COUNT_DIGITS, Quantiser, apply
 from ddcai.simulation.federation.attackers import Attacker, View
 from ddcai.simulation.federation.comparators import COMPARATORS
+from ddcai.simulation.federation.custody import (
+    VALUE_LIMIT,
+    Custody,
+    Integers,
+    Noisy,
+    Twin,
+    noise_deviation,
+)
 from ddcai.simulation.federation.data import Data, deal
 from ddcai.simulation.federation.network import Floats, Recipe, Shape, train
-from ddcai.simulation.federation.referee import (
-    DEPOSIT_WEI,
-    Integers,
-    OpenScalars,
-    Referee,
-    Settled,
-)
+from ddcai.simulation.federation.referee import DEPOSIT_WEI, Referee, Settled
 
 ASSESSMENT = "assessment"
 RULES = (ASSESSMENT, *COMPARATORS)
@@ -61,7 +61,7 @@ class Setting:
     rule: Assessment = field(default_factory=Assessment)
     bounty: float = 0.05
     opening_noise: float = 0.0
-    value_limit: int = 8191
+    value_limit: int = VALUE_LIMIT
     aggregation: Aggregation = field(
         default_factory=lambda: Aggregation(weighting="uniform", clamped_share_limit=1.0)
     )
@@ -123,13 +123,14 @@ def simulate(
     *,
     seed: int,
     rule: str = ASSESSMENT,
-    open_scalars: OpenScalars = inner_products,
+    custody: Custody | None = None,
     advance: Callable[[float], None] = lambda share: None,
 ) -> Outcome:
     """Runs one federation.
 
     With the assessment it runs `movement_lag` rounds more than asked, so that the last window
-    can be judged; accuracy and success are of the rounds that were asked for.
+    can be judged; accuracy and success are of the rounds that were asked for. With
+    `custody.Encrypted` it gives the same outcome from ciphertexts; the default is their twin.
 
     Raises:
         ConfigurationError: for a rule that there is none of, or data that cannot be dealt out.
@@ -152,9 +153,8 @@ def simulate(
     for x, y in (split.clients[place] for place in bad):
         poisoned.append(attacker.data(x, y, data.classes, draw))
     encoder = _Encoder(setting)
-    if setting.opening_noise:
-        open_scalars = _noisy(setting, shape.size, open_scalars, seed)
-    referee = _referee(setting, shape, data, split.root[1].size, open_scalars)
+    custody = _custody(setting, shape.size, custody or Twin(), seed)
+    referee = _referee(setting, shape, data, split.root[1].size, custody)
     states = [shape.first(seed)]
     accuracy = [_accuracy(shape, states[0], split.test)]
     accepted: list[tuple[str, ...]] = []
@@ -173,11 +173,15 @@ def simulate(
         here = tuple(names[place] for place in there)
         values = encoder.encode(sent[there], [place in bad for place in there], seed, round_)
         if judged:
-            gate = referee.gate(round_, _seed(seed, round_), states, here, values, root)
+            handle = custody.commit(round_, values)
+            gate = referee.gate(round_, _seed(seed, round_), states, here, handle, root)
             list_ = gate.accepted
             sizes.append(dict(gate.sizes))
             rows = np.array([name in list_ for name in here])
-            states.append(encoder.apply(states[-1], values[rows]))
+            if list_:
+                states.append(encoder.apply(states[-1], custody.total(handle, rows), len(list_)))
+            else:
+                states.append(states[-1])
             referee.moved(states)
         else:
             list_ = here
@@ -222,12 +226,12 @@ class _Encoder:
                 values[place] = self._quantiser.encode(update, 1, rng).values[COUNT_DIGITS:]
         return values
 
-    def apply(self, base: Floats, values: Integers) -> Floats:
-        """The model after a round whose sealed list has these integers."""
-        if not len(values):
-            return base
-        total = np.concatenate([[len(values)] + [0] * (COUNT_DIGITS - 1), values.sum(axis=0)])
-        return apply(base, self._quantiser.decode(total.astype(np.int64), len(values)))
+    def apply(self, base: Floats, summed: Integers, contributors: int) -> Floats:
+        """The model after a round whose sealed updates add up to int64[D]."""
+        count = np.zeros(COUNT_DIGITS, np.int64)
+        count[0] = contributors
+        total = np.concatenate([count, summed])
+        return apply(base, self._quantiser.decode(total, contributors))
 
     def floats(self, values: Integers) -> Floats:
         """What a server that sees every update works with."""
@@ -265,32 +269,30 @@ def _updates(
     return sent, anchor
 
 
+def _clip(setting: Setting) -> float:
+    """The longest honest update, in integer steps."""
+    return setting.aggregation.clip_norm * setting.value_limit / setting.aggregation.value_range
+
+
 def _referee(
-    setting: Setting, shape: Shape, data: Data, root_set: int, open_scalars: OpenScalars
+    setting: Setting, shape: Shape, data: Data, root_set: int, custody: Custody
 ) -> Referee:
-    steps = setting.value_limit / setting.aggregation.value_range
     return Referee(
         setting.rule,
         dimension=shape.size,
-        clip=setting.aggregation.clip_norm * steps,
+        clip=_clip(setting),
         anchor_judges=setting.rule.anchor_judges(root_set, data.classes),
+        custody=custody,
         bounty_wei=round(setting.bounty * DEPOSIT_WEI),
-        open_scalars=open_scalars,
     )
 
 
-def _noisy(setting: Setting, dimension: int, opens: OpenScalars, seed: int) -> OpenScalars:
-    rng = np.random.default_rng([seed, 81])
-    clip = setting.aggregation.clip_norm * setting.value_limit / setting.aggregation.value_range
-
-    def noisy(vectors: NDArray[np.int8], values: Integers) -> Integers:
-        norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
-        deviation = setting.opening_noise * clip * norms * math.sqrt(vectors.shape[1] / dimension)
-        noise = rng.normal(0, 1, (len(values), len(vectors))) * deviation
-        blurred: Integers = opens(vectors, values) + np.rint(noise).astype(np.int64)
-        return blurred
-
-    return noisy
+def _custody(setting: Setting, dimension: int, inner: Custody, seed: int) -> Custody:
+    if not setting.opening_noise:
+        return inner
+    block = min(setting.rule.block, dimension)
+    deviation = noise_deviation(setting.opening_noise, _clip(setting), block, dimension)
+    return Noisy(inner, deviation, np.random.default_rng([seed, 81]))
 
 
 def _seed(seed: int, round_: int) -> bytes:

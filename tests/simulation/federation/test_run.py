@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from ddcai.assessment.configuration import Assessment
-from ddcai.assessment.scores import inner_products
 from ddcai.errors import ConfigurationError
 from ddcai.simulation.federation.attackers import ATTACKERS
+from ddcai.simulation.federation.custody import Encrypted, Twin
 from ddcai.simulation.federation.many import Job, run_all
 from ddcai.simulation.federation.referee import DEPOSIT_WEI
 from ddcai.simulation.federation.run import simulate
@@ -39,33 +39,53 @@ def test_money_is_conserved_to_the_wei():
     assert 0 <= bounty - paid < 20
 
 
-def test_scalars_can_be_opened_otherwise_and_nothing_else_is():
-    """The seam for real ciphertexts: called once a round, and once for its movement."""
-    calls = []
+def test_ciphertexts_give_what_their_twins_give(tmp_path):
+    """Every scalar and every sum, for each attack: the whole outcome is the same."""
+    for attack in ("label-flip", "boosted-flip", "zero", "colluding"):
+        setting = short(clients=5, rounds=4, fraction=0.4, root_set=30)
+        found = [
+            simulate(blobs(300), setting, ATTACKERS[attack](), seed=1, custody=custody)
+            for custody in (None, Encrypted(tmp_path / attack))
+        ]
+        assert found[0].accuracy == found[1].accuracy
+        assert found[0].accepted == found[1].accepted
+        assert found[0].sizes == found[1].sizes
+        assert [one.verdicts.to_bytes() for one in found[0].settled] == [
+            one.verdicts.to_bytes() for one in found[1].settled
+        ]
+        assert found[0].settled
+        journals = {path.name for path in (tmp_path / attack).iterdir()}
+        assert journals == {"gate", "movement"}
 
-    def open_scalars(vectors, values):
-        calls.append((vectors.shape, values.shape))
-        return inner_products(vectors, values)
 
-    changed = simulate(
-        blobs(),
-        short(fraction=0.3),
-        ATTACKERS["label-flip"](),
-        seed=1,
-        open_scalars=open_scalars,
+class Watched(Twin):
+    def __init__(self, factor=1):
+        self.opened = []
+        self.factor = factor
+
+    def open(self, handle, purpose, block, vectors):
+        self.opened.append((purpose, vectors.shape, block))
+        return self.factor * super().open(handle, purpose, block, vectors)
+
+
+def test_no_more_is_opened_than_the_rule_needs():
+    watched = Watched()
+    outcome = simulate(
+        blobs(), short(fraction=0.3), ATTACKERS["label-flip"](), seed=1, custody=watched
     )
-    assert changed.accuracy == flip().accuracy
-    assert seed_of(changed) == seed_of(flip())
+    assert outcome.accuracy == flip().accuracy
     s = Assessment().projections
-    gates = [shape for shape, _ in calls if shape[0] > 1]
-    assert [rows for rows, _ in gates[:5]] == [s + 1, s + 2, s + 3, s + 4, s + 4]
-    assert len(calls) - len(gates) == 8
+    gates = [shape[0] for purpose, shape, _ in watched.opened if purpose == "gate"]
+    moves = [shape[0] for purpose, shape, _ in watched.opened if purpose == "movement"]
+    assert gates == [s + 1, s + 2, s + 3, *[s + 4] * 8]
+    assert moves == [1] * 8
+    lanes = {tuple(set((block % 2).tolist())) for _, _, block in watched.opened}
+    assert lanes == {(0,), (1,)}
+
+
+def test_where_nothing_can_be_learned_nobody_is_accepted():
     blind = simulate(
-        blobs(),
-        short(fraction=0.3),
-        ATTACKERS["label-flip"](),
-        seed=1,
-        open_scalars=lambda vectors, values: 0 * inner_products(vectors, values),
+        blobs(), short(fraction=0.3), ATTACKERS["label-flip"](), seed=1, custody=Watched(0)
     )
     assert all(not accepted for accepted in blind.accepted)
     assert blind.accuracy[-1] == blind.accuracy[0]
