@@ -69,20 +69,31 @@ contract PerceptronHead is IHead, Ownable {
     {
         require(features.length == dimensions, WrongFeatureCount(features.length, dimensions));
         uint256[] memory spread = DenseDot.spread(features);
-        scores = new int256[](classes);
-        uint256 weightWords = spread.length / 2;
-        uint256 firstBias = scores.length * weightWords;
-        uint256 biases = 0;
-        for (uint256 c = 0; c < scores.length; ++c) {
-            if (c % BIASES_PER_WORD == 0) biases = _words[firstBias + c / BIASES_PER_WORD];
+        uint256 count = classes;
+        scores = new int256[](count);
+        // Places are below MAX_WORDS, and scores below 2^35.
+        unchecked {
+            uint256 weightWords = spread.length / 2;
             uint256 row;
-            uint256 place = c * weightWords;
             assembly ("memory-safe") {
-                row := add(_words.slot, place)
+                row := _words.slot
             }
-            scores[c] = DenseDot.dot(spread, row) + int32(uint32(biases));
-            biases >>= 32;
-            if (scores[c] > scores[class]) class = c;
+            uint256 bias = row + count * weightWords;
+            uint256 biases = 0;
+            int256 best = type(int256).min;
+            for (uint256 c = 0; c < count; ++c) {
+                if (c % BIASES_PER_WORD == 0) {
+                    assembly ("memory-safe") {
+                        biases := sload(bias)
+                    }
+                    ++bias;
+                }
+                int256 score = DenseDot.dot(spread, row) + int32(uint32(biases));
+                scores[c] = score;
+                if (score > best) (best, class) = (score, c);
+                biases >>= 32;
+                row += weightWords;
+            }
         }
     }
 

@@ -5,6 +5,7 @@ import {CollaborativeTrainer} from "../src/CollaborativeTrainer.sol";
 import {SparsePerceptron} from "../src/classifiers/SparsePerceptron.sol";
 import {Bounty} from "../src/incentives/Bounty.sol";
 import {Points} from "../src/incentives/Points.sol";
+import {SelfAssessment} from "../src/incentives/SelfAssessment.sol";
 import {IBounty} from "../src/interfaces/IBounty.sol";
 import {IIncentive} from "../src/interfaces/IIncentive.sol";
 import {PointsFixture} from "./helpers/PointsFixture.sol";
@@ -121,5 +122,96 @@ contract GasSnapshotOfPoints is PointsFixture {
 
     function _snap(string memory name) private {
         vm.snapshotGasLastCall(GROUP, name);
+    }
+}
+
+/// @notice The least that a point costs whoever farms them: batches of the smallest samples, each
+/// of a feature that nobody else sends, so that the model learns it and agrees. Both transactions,
+/// for an account that has points already, by 32.
+/// forge-config: default.isolate = true
+contract GasSnapshotOfFarming is PointsFixture {
+    uint256 private constant BATCH = 32;
+    bytes[] private _features;
+    uint256[] private _classes;
+    uint256 private _time; // of the batch
+
+    function test_gas_of_farming_points() public {
+        Points.Rules memory rules = pointsRules();
+        rules.dailyLimit = 64;
+        _start();
+        incentive = new Points(_createAddress(vm.getNonce(address(this)) + 1), rules);
+        _farm("Points");
+    }
+
+    function test_gas_of_farming_points_with_deposits() public {
+        SelfAssessment.Rules memory rules = defaultRules();
+        _start();
+        incentive = new SelfAssessment(_createAddress(vm.getNonce(address(this)) + 1), rules);
+        _farm("SelfAssessment");
+    }
+
+    function _start() private {
+        vm.warp(START);
+        SparsePerceptron sparse = new SparsePerceptron(64, 2, 1);
+        sparse.load(0, new uint256[](sparse.wordCount()));
+        sparse.seal();
+        model = sparse;
+        for (uint256 i = 0; i < BATCH; ++i) {
+            _features.push(bytes.concat(bytes2(uint16(i))));
+            _classes.push(i % 2); // the bias goes up and down: each is what it does not say
+        }
+    }
+
+    function _farm(string memory name) private {
+        trainer = new CollaborativeTrainer(model, incentive);
+        SparsePerceptron(address(model)).transferOwnership(address(trainer));
+        vm.deal(ALICE, 100 ether);
+        // The account's first, and the model's first: not what a point costs.
+        vm.prank(ALICE);
+        uint256 price = incentive.priceWei();
+        bytes memory first = bytes.concat(bytes2(uint16(63)));
+        vm.prank(ALICE);
+        trainer.contribute{value: price}(first, 1, 0, price, block.timestamp);
+        uint256 time = block.timestamp;
+        vm.warp(time + R);
+        vm.prank(ALICE);
+        trainer.refund(IIncentive.Contribution(1, ALICE, 1, 0, price, time), first);
+        _batch(name);
+    }
+
+    function _batch(string memory name) private {
+        (uint256 before,) = incentive.points(ALICE);
+        uint256 price = incentive.priceWei();
+        uint256 next = _nextPrice(name);
+        _time = block.timestamp;
+        vm.prank(ALICE);
+        trainer.contributeMany{value: price + (BATCH - 1) * next}(
+            _features, _classes, 0, type(uint128).max, block.timestamp
+        );
+        uint256 gas_ = vm.lastCallGas().gasTotalUsed;
+        bytes[] memory calls = new bytes[](BATCH);
+        for (uint256 i = 0; i < BATCH; ++i) {
+            calls[i] = abi.encodeCall(
+                trainer.refund,
+                (
+                    IIncentive.Contribution(
+                        2 + i, ALICE, i % 2, 1 - i % 2, i == 0 ? price : next, _time
+                    ),
+                    _features[i]
+                )
+            );
+        }
+        vm.warp(_time + R);
+        vm.prank(ALICE);
+        trainer.multicall(calls);
+        gas_ += vm.lastCallGas().gasTotalUsed;
+        (uint256 own,) = incentive.points(ALICE);
+        vm.assertEq(own - before, BATCH);
+        vm.snapshotValue("Points", string.concat("farming a point, ", name), gas_ / BATCH);
+    }
+
+    function _nextPrice(string memory name) private pure returns (uint256) {
+        if (keccak256(bytes(name)) == keccak256("Points")) return 0;
+        return 3600 * defaultRules().costWeight;
     }
 }

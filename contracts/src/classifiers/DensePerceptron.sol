@@ -70,15 +70,28 @@ contract DensePerceptron is Classifier {
         view
         returns (uint256 class, int256[] memory scores)
     {
-        scores = new int256[](classLimit);
-        uint256 rowWords = spread.length / 2;
-        uint256 firstBias = scores.length * rowWords;
-        uint256 biases = 0;
-        for (uint256 c = 0; c < scores.length; ++c) {
-            if (c % BIASES_PER_WORD == 0) biases = _words[firstBias + c / BIASES_PER_WORD];
-            scores[c] = DenseDot.dot(spread, _slot(c * rowWords)) + int32(uint32(biases));
-            biases >>= 32;
-            if (scores[c] > scores[class]) class = c;
+        uint256 count = classLimit;
+        scores = new int256[](count);
+        // Slots of a model are far below 2^256, and scores below 2^35.
+        unchecked {
+            uint256 rowWords = spread.length / 2;
+            uint256 row = _slot(0);
+            uint256 bias = row + count * rowWords;
+            uint256 biases = 0;
+            int256 best = type(int256).min;
+            for (uint256 c = 0; c < count; ++c) {
+                if (c % BIASES_PER_WORD == 0) {
+                    assembly ("memory-safe") {
+                        biases := sload(bias)
+                    }
+                    ++bias;
+                }
+                int256 score = DenseDot.dot(spread, row) + int32(uint32(biases));
+                scores[c] = score;
+                if (score > best) (best, class) = (score, c);
+                biases >>= 32;
+                row += rowWords;
+            }
         }
     }
 

@@ -24,6 +24,7 @@ abstract contract Ledger is IIncentive, Sponsored {
         uint40 lastTime; // of the last contribution; of deployment before the first
         uint64 endedId; // contributions up to it are of releases that have ended
         bool closed;
+        bool sponsored; // a bounty was attached, at some time: most have none, and need not look
     }
 
     /// @dev 88 bits: more wei than there are.
@@ -153,7 +154,11 @@ abstract contract Ledger is IIncentive, Sponsored {
     function _give(address account, uint64 points_) internal {
         _accounts[account].points += points_;
         _totals.points += points_;
-        _tellBounty(account, points_);
+        if (_totals.sponsored) _tellBounty(account, points_);
+    }
+
+    function _noteBounty() internal override {
+        _totals.sponsored = true;
     }
 
     function _trainer() internal view override returns (address) {

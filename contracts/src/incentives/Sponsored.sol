@@ -40,10 +40,14 @@ abstract contract Sponsored is ISponsored {
             WrongBounty(address(bounty_))
         );
         _attached = Attached(bounty_, until);
+        _noteBounty();
         emit BountyAttached(address(bounty_), until);
     }
 
     function _trainer() internal view virtual returns (address);
+
+    /// @dev A bounty was attached: from now on points are to be told (`_tellBounty`).
+    function _noteBounty() internal virtual;
 
     /// @dev Last of all effects: this calls a contract that the trainer's owner chose.
     function _tellBounty(address account, uint256 points) internal {

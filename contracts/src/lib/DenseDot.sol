@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
-
 /// @title Dot products of int8 features with stored int16 weights, sixteen a word; and learning.
 /// @dev Eight multiply-accumulates per MUL. Write eight weights as a polynomial
 /// W = sum w_i X^i and eight features, reversed, as F = sum f_i X^(7-i), with X = 2^32. The
@@ -49,9 +47,13 @@ library DenseDot {
     /// @dev Two words a sixteen features, for the even and the odd ones of them: feature 2i (or
     /// 2i + 1) as coefficient 7 - i of a polynomial in 2^32, signed.
     function spread(bytes calldata features) internal pure returns (uint256[] memory spread_) {
-        spread_ = new uint256[](2 * Math.ceilDiv(features.length, WEIGHTS_PER_WORD));
         assembly ("memory-safe") {
+            // A new array of 2 ceil(length / 16) words; the loop writes each, so none is cleared.
+            spread_ := mload(0x40)
+            let count := shl(1, shr(4, add(features.length, 15)))
+            mstore(spread_, count)
             let to := add(spread_, 32)
+            mstore(0x40, add(to, shl(5, count)))
             let end := add(features.offset, features.length)
             for { let from := features.offset } lt(from, end) { from := add(from, 16) } {
                 // Sixteen bytes, the first one highest. Bytes after the last feature, whatever
