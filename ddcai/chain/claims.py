@@ -8,6 +8,7 @@ from typing import Literal
 
 from ddcai.chain.contributions import Contributed, Refunded, ReleaseStarted, Reported, TrainerEvent
 from ddcai.chain.incentive import Points, PointsIncentive, SelfAssessment
+from ddcai.chain.prediction_market import Phase, PredictionMarket
 from ddcai.chain.trainer import Trainer
 from ddcai.errors import ConfigurationError, IncentiveRefused
 from ddcai.incentives.self_assessment import Rules, refund_points, report_wei
@@ -53,14 +54,13 @@ def claims_of(trainer: Trainer, account: str, *, first_release: int = 0) -> list
         first_release: the model's release when the trainer was deployed.
 
     Raises:
-        ConfigurationError: the incentive brings neither deposits back nor points.
+        ConfigurationError: nothing is claimed of such an incentive.
     """
     incentive = trainer.incentive
+    if isinstance(incentive, PredictionMarket):
+        return _stakes(trainer, incentive, account)
     if not isinstance(incentive, SelfAssessment | PointsIncentive):
-        raise ConfigurationError(
-            f"the incentive is {incentive.kind!r}: only deposits (self-assessment) and points are "
-            "claimed so"
-        )
+        raise ConfigurationError(f"the incentive is {incentive.kind!r}: nothing is claimed of it")
     history = trainer.history()
     made = [one for one in history if isinstance(one, Contributed)]
     records = incentive.records_of([one.id for one in made])
@@ -98,6 +98,28 @@ def claims_of(trainer: Trainer, account: str, *, first_release: int = 0) -> list
         for (one, record), reported in zip(pairs, had, strict=True)
     ]
     return [one for one in found if one is not None]
+
+
+def _stakes(trainer: Trainer, market: PredictionMarket, account: str) -> list[Claim]:
+    """Stakes that no evaluation decides on any more: of a market that is over."""
+    made = [one for one in trainer.contributions() if one.contributor == account]
+    records = market.records_of([one.id for one in made])
+    phase, rules = market.phase(), market.rules()
+    share = market.forfeited_share_wei() if phase == Phase.FORFEITED else 0
+    over = phase in (Phase.FORFEITED, Phase.FINISHED)
+    return [
+        Claim(
+            action="refund",
+            contribution=one,
+            amount_wei=record.left_wei + share,
+            points=0,
+            ready=over,
+            earliest=rules.evaluate_by + 1,
+            refused="" if over else "WrongPhase",
+        )
+        for one, record in zip(made, records, strict=True)
+        if record.open
+    ]
 
 
 def _point(one: Contributed, predicted: int, *, now: int, earliest: int) -> Claim:

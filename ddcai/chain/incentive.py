@@ -1,12 +1,12 @@
 """What a trainer's contributions cost and bring: `IIncentive`, one facade a kind.
 
-A new kind is a subclass of `Incentive` in `KINDS`, and a function like `self_assessment` that
-says how it is deployed.
+A new kind is a subclass of `Incentive` in `ddcai.chain.kinds`, and a function like
+`self_assessment` that says how it is deployed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ from web3 import Web3
 from ddcai.chain import artifact
 from ddcai.chain.contract import Contract
 from ddcai.chain.transactions import Receipt, Sender
-from ddcai.errors import ChainError, ConfigurationError
+from ddcai.errors import ChainError
 from ddcai.incentives.points import PointsRules
 from ddcai.incentives.self_assessment import Rules, price_wei
 
@@ -26,13 +26,18 @@ class NewIncentive:
     """An incentive that is to be deployed.
 
     Attributes:
-        kind: of `KINDS`.
-        arguments: of its constructor, after the trainer's address. They must be immutable in the
-            contract: a deployment that was broken off is recognised by the code that they make.
+        kind: of `ddcai.chain.kinds.KINDS`.
+        arguments: of its constructor, after the trainer's address.
+        value_wei: paid to its constructor.
+        made: whether the contract at an address was made with these arguments, so that a
+            deployment that was broken off is recognised. By default it is recognised by its code:
+            then every argument must be immutable there.
     """
 
     kind: str
     arguments: tuple[Any, ...]
+    value_wei: int = 0
+    made: Callable[[Web3, str], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,12 +72,14 @@ class Incentive:
     Attributes:
         kind: the name that people choose it by.
         contract_name: its artifact.
+        price_moves: whether the price depends on what others do meanwhile.
         address: its contract.
         sender: who pays for writes; None for a facade that only reads.
     """
 
     kind: ClassVar[str]
     contract_name: ClassVar[str]
+    price_moves: ClassVar[bool] = False
 
     def __init__(self, w3: Web3, address: str, sender: Sender | None = None) -> None:
         self.address: str = to_checksum_address(address)
@@ -146,6 +153,7 @@ class SelfAssessment(Incentive):
 
     kind = "self-assessment"
     contract_name = "SelfAssessment"
+    price_moves = True
     _rules: Rules | None = None
 
     def rules(self) -> Rules:
@@ -197,17 +205,3 @@ def points(rules: PointsRules) -> NewIncentive:
 def self_assessment(rules: Rules) -> NewIncentive:
     """A `SelfAssessment` with these rules."""
     return NewIncentive(kind=SelfAssessment.kind, arguments=(rules.to_abi(),))
-
-
-KINDS: dict[str, type[Incentive]] = {kind.kind: kind for kind in (PointsIncentive, SelfAssessment)}
-
-
-def kind_of(name: str) -> type[Incentive]:
-    """The facade of a kind.
-
-    Raises:
-        ConfigurationError: there is no such kind.
-    """
-    if name not in KINDS:
-        raise ConfigurationError(f"incentive is {name!r}: give one of {', '.join(sorted(KINDS))}")
-    return KINDS[name]

@@ -76,6 +76,14 @@ class PredictionMarket(Incentive):
         """What the sponsor put in."""
         return int(self._contract.call("bountyWei"))
 
+    def forfeited_share_wei(self) -> int:
+        """Of a forfeited bounty: what each contribution gets beside its stake.
+
+        An equal part of half of it, rounded down; 0 where nobody contributed.
+        """
+        count = self.last_id()
+        return self.bounty_wei() // 2 // count if count else 0
+
     def replica_address(self) -> str:
         """The model that is evaluated."""
         return str(to_checksum_address(self._contract.call("replica")))

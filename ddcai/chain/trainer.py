@@ -17,7 +17,8 @@ from ddcai.chain.contract import Contract
 from ddcai.chain.contributions import Contributed, TrainerEvent, typed
 from ddcai.chain.events import Event, events
 from ddcai.chain.head import teaching
-from ddcai.chain.incentive import Incentive, SelfAssessment, kind_of
+from ddcai.chain.incentive import Incentive, SelfAssessment
+from ddcai.chain.kinds import kind_of
 from ddcai.chain.node.connection import request
 from ddcai.chain.transactions import Receipt, Sender
 from ddcai.errors import ChainError, ChainUnreachable, NotATrainer
@@ -73,7 +74,7 @@ class Trainer:
         """A facade on an address that proves to be a trainer with an incentive of its own.
 
         Args:
-            incentive_kind: of `ddcai.chain.incentive.KINDS`; the chain does not say it.
+            incentive_kind: of `ddcai.chain.kinds.KINDS`; the chain does not say it.
 
         Raises:
             NotATrainer: no contract there, or another one.
@@ -137,6 +138,10 @@ class Trainer:
     def model_features(self) -> int:
         """The model's number of features."""
         return int(self._model.call("featureLimit"))
+
+    def model_words(self) -> int:
+        """How many words of storage the model has."""
+        return int(self._model.call("wordCount"))
 
     def model_release(self) -> int:
         """How many times the model was replaced as a whole; contributions name it."""

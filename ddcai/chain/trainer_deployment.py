@@ -16,7 +16,8 @@ from ddcai.chain.contract import Contract
 from ddcai.chain.deploy import creation
 from ddcai.chain.deployment_file import DeploymentFile, check_address, check_name, check_number
 from ddcai.chain.head import TEACHABLE, teaching
-from ddcai.chain.incentive import NewIncentive, kind_of
+from ddcai.chain.incentive import NewIncentive
+from ddcai.chain.kinds import kind_of
 from ddcai.chain.node.connection import RpcFailure, request, request_many
 from ddcai.chain.trainer import CLASSIFIER, CONTRACT
 from ddcai.chain.transactions import DEFAULT_FEE_CAP_WEI, Sender
@@ -36,7 +37,7 @@ class TrainerDeployment(DeploymentFile):
 
     Attributes:
         trainer, incentive, model: contract addresses.
-        incentive_kind: of `ddcai.chain.incentive.KINDS`.
+        incentive_kind: of `ddcai.chain.kinds.KINDS`.
         model_kind: the classifier's, of `ddcai.models.heads.TWINS`.
         first_release: the model's release when the trainer was deployed.
         classes: names of the classes, in order; empty where they have none.
@@ -185,18 +186,19 @@ def deploy_trainer(
             f"classes is {names!r}: the model {plan.model} has {plan.classes} classes"
         )
     sender = Sender(w3, account, max_fee_per_gas_wei=max_fee_per_gas_wei)
-    sender.require(0, plan.gas)
+    sender.require(incentive.value_wei if plan.done == 0 else 0, plan.gas)
     before = _block_before(w3, plan)
     gas_used = 0
-    for what, expected, arguments in (
+    for what, expected, arguments, value_wei in (
         (
             kind_of(incentive.kind).contract_name,
             plan.incentive,
             (plan.trainer, *incentive.arguments),
+            incentive.value_wei,
         ),
-        (CONTRACT, plan.trainer, (plan.model, plan.incentive)),
+        (CONTRACT, plan.trainer, (plan.model, plan.incentive), 0),
     )[plan.done :]:
-        gas_used += _create(w3, sender, what, expected, arguments)
+        gas_used += _create(w3, sender, what, expected, arguments, value_wei)
     if plan.done < 3:
         of_a_federation = teaching(w3, plan.model) is not None
         kind, step = (TEACHABLE, "setTeacher") if of_a_federation else (CLASSIFIER, _HAND_OVER)
@@ -255,16 +257,24 @@ def _done(
     Done is what the account's last transactions were: the incentive; the trainer after it; or
     the model handed over after both.
     """
-    _code_made(w3, account, incentive, nonce)  # lets the constructor judge the rules
     for done in (3, 2, 1):
         first = nonce - done
         if first < 0 or (done == 3) != (owner == create_address(account, first + 1)):
             continue
-        if _code(w3, create_address(account, first)) != _code_made(w3, account, incentive, first):
+        if not _is_made(w3, account, incentive, first):
             continue
         if done == 1 or _is_trainer_of(w3, account, model, first):
             return done, first
+    _code_made(w3, account, incentive, nonce)  # lets the constructor judge the rules
     return 0, nonce
+
+
+def _is_made(w3: Web3, account: str, incentive: NewIncentive, first: int) -> bool:
+    """Whether the account's creation of this nonce is the incentive."""
+    address = create_address(account, first)
+    if incentive.made is not None:
+        return _code(w3, address) != b"" and incentive.made(w3, address)
+    return _code(w3, address) == _code_made(w3, account, incentive, first)
 
 
 def _code_made(w3: Web3, account: str, incentive: NewIncentive, first: int) -> bytes:
@@ -275,8 +285,9 @@ def _code_made(w3: Web3, account: str, incentive: NewIncentive, first: int) -> b
     """
     name = kind_of(incentive.kind).contract_name
     data = creation(name, (create_address(account, first + 1), *incentive.arguments))
+    call = {"from": account, "data": "0x" + data.hex(), "value": hex(incentive.value_wei)}
     try:
-        answer = request(w3, "eth_call", [{"from": account, "data": "0x" + data.hex()}, "latest"])
+        answer = request(w3, "eth_call", [call, "latest"])
     except RpcFailure as failure:
         raise abi_errors.decode(failure) or failure from failure
     return bytes.fromhex(answer[2:])
@@ -298,7 +309,14 @@ def _is_trainer_of(w3: Web3, account: str, model: Contract, first: int) -> bool:
     return [to_checksum_address(one) for one in answers] == wanted
 
 
-def _create(w3: Web3, sender: Sender, what: str, expected: str, arguments: tuple[Any, ...]) -> int:
+def _create(
+    w3: Web3,
+    sender: Sender,
+    what: str,
+    expected: str,
+    arguments: tuple[Any, ...],
+    value_wei: int,
+) -> int:
     """Creates a contract where it must be; the gas."""
     other = (
         f"another transaction of {sender.address} came between, so that the addresses no longer "
@@ -308,7 +326,7 @@ def _create(w3: Web3, sender: Sender, what: str, expected: str, arguments: tuple
     if create_address(sender.address, nonce) != expected:
         raise ChainError(other)
     try:
-        receipt = sender.send(None, creation(what, arguments))
+        receipt = sender.send(None, creation(what, arguments), value_wei)
     except ContractReverted as error:
         if error.name == "WrongIncentive":
             raise ChainError(other) from error

@@ -22,6 +22,7 @@ from ddcai.cli import (
     federation,
     head,
     keys,
+    market,
     predict,
     simulate,
     trainer,
@@ -88,6 +89,7 @@ app.command("client")(client.client)
 app.add_typer(audit.group, name="audit")
 app.add_typer(head.group, name="head")
 app.add_typer(trainer.group, name="trainer")
+app.add_typer(market.group, name="market")
 app.command("contribute")(contribute.contribute)
 app.command("refund")(claims.refund)
 app.command("report")(claims.report)

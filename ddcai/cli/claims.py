@@ -238,6 +238,8 @@ def _waits(one: Claim) -> str:
     when = datetime.fromtimestamp(one.earliest, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     if one.refused == "WrongPrediction":
         return "the model disagrees with its label now: it can be refunded when it agrees again"
+    if one.refused == "WrongPhase":
+        return f"its market is not over: {when} at the latest"
     if one.refused in ("TooEarly", "NotAllowed", "AlreadyReported"):
         return f"it can be claimed from {when}"
     return REMEDIES.get(one.refused, one.refused)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-import numpy as np
 import typer
 
 from ddcai.cli.options import (
@@ -17,14 +16,12 @@ from ddcai.cli.options import (
     RpcUrlOption,
 )
 from ddcai.cli.output import emit, say
+from ddcai.cli.samples import Target, labelled_samples
 from ddcai.cli.trainer import TrainerOption, ask, connect_trainer, remedy
-from ddcai.errors import ConfigurationError, ContractReverted, DataError
+from ddcai.errors import ContractReverted
 
-if TYPE_CHECKING:
-    from ddcai.chain.trainer_deployment import TrainerDeployment
-    from ddcai.models.heads.classifier import Row
-
-# Others may contribute between: the price of the first sample then is that of the others.
+# Where the price moves, others may contribute between: the price of the first sample then is that
+# of the others.
 MARGIN = 1.1
 _PUBLIC = (
     "features and labels become public, for ever, with this account's address: contribute nothing "
@@ -92,9 +89,13 @@ def contribute(
     sender = contract.sender
     assert sender is not None
     release = contract.model_release()
-    samples, labels = _samples(found, contract.model_features(), data, features, text or [], label)
+    target = Target(
+        kind=found.model_kind, features=contract.model_features(), classes=found.classes
+    )
+    samples, labels = labelled_samples(target, data, features, text or [], label)
     price = contract.incentive.batch_price_wei(len(samples))
-    bound = int(price * MARGIN) if max_price_wei is None else max_price_wei
+    usual = int(price * MARGIN) if contract.incentive.price_moves else price
+    bound = usual if max_price_wei is None else max_price_wei
     owed = contract.incentive.owed_wei(sender.address)
     now = max(contract.block_time(), int(time.time()))
     say(f"warning: {_PUBLIC}")
@@ -142,85 +143,3 @@ def contribute(
         ],
         format_,
     )
-
-
-def _samples(
-    found: TrainerDeployment,
-    width: int,
-    data: Path | None,
-    features: Path | None,
-    texts: list[str],
-    label: list[str] | None,
-) -> tuple[list[bytes], list[int]]:
-    """Features in the model's byte form, and class numbers."""
-    from ddcai.data import rows, sms
-    from ddcai.models.heads import TWINS
-
-    twin = TWINS[found.model_kind]
-    given = [name for name, one in (("data", data), ("features", features), ("text", texts)) if one]
-    if len(given) != 1:
-        raise ConfigurationError("give samples by --data, by --features or by --text; one of them")
-    needs_words = bool(texts) or (data is not None and data.suffix != ".npz")
-    if needs_words and (twin.dense or width != sms.WIDTH):
-        raise ConfigurationError(
-            f"texts hash to {sms.WIDTH} sparse features, but this {found.model_kind} has {width}: "
-            "give --features, or .npz as --data"
-        )
-    if data is not None:
-        if label:
-            raise ConfigurationError("--label goes with --features or --text: --data has labels")
-        found_rows, labels = _labelled(found, data, width)
-    else:
-        found_rows = list(
-            rows.load_rows(features, dense=twin.dense, features=width)
-            if features is not None
-            else rows.rows_of(sms.hash_features(texts), "text")
-        )
-        labels = _labels(found, label or [], len(found_rows))
-    return [twin.bytes_of(row, width) for row in found_rows], labels
-
-
-def _labelled(found: TrainerDeployment, data: Path, width: int) -> tuple[list[Row], list[int]]:
-    from ddcai.data import rows, sms
-    from ddcai.data.tables import read_npz
-    from ddcai.models.heads import TWINS
-
-    if data.suffix == ".npz":
-        arrays = read_npz(data)
-        if "y" not in arrays or arrays["y"].dtype.kind not in "iu" or arrays["y"].ndim != 1:
-            raise DataError(f"{data} has no labels y: give integers, int64[n]")
-        x = rows.load_rows(data, dense=TWINS[found.model_kind].dense, features=width)
-        labels = [int(one) for one in arrays["y"]]
-        if len(labels) != len(x):
-            raise DataError(f"{data} has {len(x)} rows x and {len(labels)} labels y: give as many")
-        return list(x), _labels(found, [str(one) for one in labels], len(x))
-    try:
-        lines = [one for one in data.read_text(encoding="utf-8").split("\n") if one.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {data}: {error}") from error
-    split = [line.partition("\t") for line in lines]
-    for number, (_, tab, _text) in enumerate(split, 1):
-        if not tab:
-            raise DataError(f"{data} line {number} has no tab: give a class, a tab, and the text")
-    texts = [one for _, _, one in split]
-    if not texts:
-        raise DataError(f"{data} has no rows: there is nothing to contribute")
-    labels = _labels(found, [one for one, _, _ in split], len(texts))
-    return list(rows.rows_of(np.asarray(sms.hash_features(texts)), str(data))), labels
-
-
-def _labels(found: TrainerDeployment, given: list[str], count: int) -> list[int]:
-    if len(given) == 1:
-        given = given * count
-    if len(given) != count:
-        raise ConfigurationError(f"{len(given)} labels for {count} samples: give one, or one each")
-    numbers = []
-    for one in given:
-        if one in found.classes:
-            numbers.append(found.classes.index(one))
-        elif one.isdecimal() and (not found.classes or int(one) < len(found.classes)):
-            numbers.append(int(one))
-        else:
-            classes = ", ".join(found.classes) or "a number"
-            raise ConfigurationError(f"label is {one!r}: give a class of the model ({classes})")
-    return numbers

@@ -54,6 +54,9 @@ REMEDIES = {
     "DailyLimitReached": "this account has contributed as often as it may today: days begin at "
     "00:00 UTC; send fewer samples, or go on then",
     "NoMoneyHere": "contributions to this trainer cost nothing: give --max-price-wei 0",
+    "WrongPhase": "the market is not in that phase: `ddcai market show` says which it is, and "
+    "until when",
+    "MarketFull": "the market takes no more contributions",
     "NothingToWithdraw": "nothing is owed to this account",
     "UnknownClass": "the model has no such class",
     "OwnableUnauthorizedAccount": "only the owner may: give the keystore of the one that deployed "

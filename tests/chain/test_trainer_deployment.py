@@ -137,10 +137,12 @@ def test_a_nonce_that_moved_is_refused(
     model = trainers.deploy_model(w3, account)
     make = trainer_deployment._create
 
-    def late(w3: Web3, sender: Sender, what: str, expected: str, arguments: Any) -> int:
+    def late(
+        w3: Web3, sender: Sender, what: str, expected: str, arguments: Any, value_wei: int
+    ) -> int:
         if what == moment:
             Sender(w3, account).send(STRANGER.address, b"", 1)
-        return make(w3, sender, what, expected, arguments)
+        return make(w3, sender, what, expected, arguments, value_wei)
 
     monkeypatch.setattr(trainer_deployment, "_create", late)
     with pytest.raises(ChainError, match="came between"):
