@@ -64,13 +64,21 @@ abstract contract MarketFixture is TrainerFixture {
     }
 
     function deployMarket(IPredictionMarket.Rules memory rules, bytes[] memory pieces_) internal {
+        deployMarket(rules, pieces_, BOUNTY);
+    }
+
+    function deployMarket(
+        IPredictionMarket.Rules memory rules,
+        bytes[] memory pieces_,
+        uint256 bountyWei
+    ) internal {
         vm.warp(START);
         model = new PlainPerceptron(4, 3);
         replica = new PlainPerceptron(4, 3);
         pieces = pieces_;
         address trainer_ = _createAddress(vm.getNonce(address(this)) + 1);
-        vm.deal(address(this), BOUNTY);
-        market = new PredictionMarket{value: BOUNTY}(
+        vm.deal(address(this), bountyWei);
+        market = new PredictionMarket{value: bountyWei}(
             trainer_, replica, rules, digestsOf(pieces_)
         );
         incentive = market;
