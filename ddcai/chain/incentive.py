@@ -137,6 +137,17 @@ class Incentive:
         address, until = self._contract.call("bounty")
         return (to_checksum_address(address) if int(address, 16) else None), int(until)
 
+    def attach_bounty(self, address: str) -> Receipt:
+        """Lets a bounty pay for points; the trainer's owner only.
+
+        Raises:
+            ContractReverted: ``NotTrainersOwner``, ``BountyRuns`` or ``WrongBounty``.
+        """
+        if self.sender is None:
+            raise ChainError("no account to attach a bounty from: give --keystore")
+        data = self._contract.encode("attachBounty", [to_checksum_address(address)])
+        return self.sender.send(self.address, data)
+
     def withdraw(self) -> Receipt:
         """Pays the sender everything that is owed to it.
 

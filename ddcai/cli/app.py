@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from ddcai.cli import (
     account,
     audit,
+    bounty,
     chain,
     claims,
     client,
@@ -90,6 +91,7 @@ app.add_typer(audit.group, name="audit")
 app.add_typer(head.group, name="head")
 app.add_typer(trainer.group, name="trainer")
 app.add_typer(market.group, name="market")
+app.add_typer(bounty.group, name="bounty")
 app.command("contribute")(contribute.contribute)
 app.command("refund")(claims.refund)
 app.command("report")(claims.report)
