@@ -9,16 +9,18 @@ import typer
 
 from ddcai.cli.options import (
     DEFAULT_RPC_URL,
+    DEFAULT_STORE,
     AccountOption,
     FormatOption,
     KeystoreOption,
     PasswordFileOption,
     RpcUrlOption,
+    StoreOption,
 )
 from ddcai.cli.output import emit, say
-from ddcai.cli.samples import Target, labelled_samples
+from ddcai.cli.samples import Target, encoded_samples, labelled_samples
 from ddcai.cli.trainer import TrainerOption, ask, connect_trainer, remedy
-from ddcai.errors import ContractReverted
+from ddcai.errors import ConfigurationError, ContractReverted
 
 # Where the price moves, others may contribute between: the price of the first sample then is that
 # of the others.
@@ -51,6 +53,15 @@ def contribute(
         list[str] | None,
         typer.Option("--label", help="Class of all --features or --text; or one a sample."),
     ] = None,
+    federation: Annotated[
+        Path | None,
+        typer.Option(
+            "--federation",
+            help="Of a federation's head: its deployment file; --data are rows as its members have "
+            "them, which its encoder turns into features here.",
+        ),
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
     max_price_wei: Annotated[
         int | None,
         typer.Option(
@@ -92,7 +103,13 @@ def contribute(
     target = Target(
         kind=found.model_kind, features=contract.model_features(), classes=found.classes
     )
-    samples, labels = labelled_samples(target, data, features, text or [], label)
+    if federation is None:
+        samples, labels = labelled_samples(target, data, features, text or [], label)
+    elif data is None or features is not None or text or label:
+        raise ConfigurationError("--federation goes with --data alone, which has the labels")
+    else:
+        samples, labels = encoded_samples(target, federation, found.model, data, rpc_url, store)
+        say("the rows stay here: what the federation's encoder makes of them is what is sent")
     price = contract.incentive.batch_price_wei(len(samples))
     usual = int(price * MARGIN) if contract.incentive.price_moves else price
     bound = usual if max_price_wei is None else max_price_wei

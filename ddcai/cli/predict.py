@@ -16,11 +16,11 @@ from ddcai.cli.options import (
     StoreOption,
 )
 from ddcai.cli.output import emit, say
+from ddcai.cli.published import current_digest, published_model
 from ddcai.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from ddcai.models.heads import Head
-    from ddcai.models.state import State
 
 
 def predict(
@@ -71,8 +71,8 @@ def predict(
     rows = load_features(data, config)
     expected = _digest(digest) if digest is not None else None
     if expected is None and not (local and model is not None):
-        expected = _current(found.federation, found.chain_id, rpc_url)
-    state = _model(model, expected, store)
+        expected = current_digest(found.federation, found.chain_id, rpc_url)
+    state = published_model(model, expected, store)
     module = build(config)
     load_state(module, state)
     features = heads.features(module, rows)
@@ -102,13 +102,6 @@ def predict(
     say(f"scores are integers: divided by {scale} they are logits")
 
 
-def _current(federation: str, chain_id: int, rpc_url: str) -> bytes:
-    from ddcai.chain.federation import Federation
-    from ddcai.chain.node.connection import connect
-
-    return Federation.connect(connect(rpc_url, chain_id=chain_id), federation).model_digest()
-
-
 def _live(address: str, chain_id: int, rpc_url: str) -> Head | None:
     """The head as contributions have taught it; None for one that rounds alone write."""
     from ddcai.chain.classifier import Classifier
@@ -122,28 +115,6 @@ def _live(address: str, chain_id: int, rpc_url: str) -> Head | None:
     classifier = Classifier(w3, address)
     shape = classifier.shape
     return Head.from_words(classifier.words(), shape.features, shape.classes)
-
-
-def _model(path: Path | None, expected: bytes | None, store: str) -> State:
-    from ddcai import digests
-    from ddcai.cli.client import store_url
-    from ddcai.errors import StoreError
-    from ddcai.models import state
-    from ddcai.store import Store
-
-    if path is not None:
-        loaded, _ = state.load(path, expected_digest=expected)
-        if expected is None:
-            say(f"{path} has digest 0x{state.digest(loaded).hex()}: not compared with the chain")
-        return loaded
-    assert expected is not None
-    blob = Store(store_url(store)).get(expected)
-    if digests.model_digest(blob) != expected:
-        raise StoreError(
-            f"the store's model under {expected.hex()} has digest "
-            f"{digests.model_digest(blob).hex()}: fetch it again from another copy"
-        )
-    return state.from_canonical(blob)
 
 
 def _digest(text: str) -> bytes:

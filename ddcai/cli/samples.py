@@ -113,3 +113,41 @@ def _labels(target: Target, given: list[str], count: int) -> list[int]:
             classes = ", ".join(target.classes) or "a number"
             raise ConfigurationError(f"label is {one!r}: give a class of the model ({classes})")
     return numbers
+
+
+def encoded_samples(
+    target: Target, federation: Path, head: str, data: Path, rpc_url: str, store: str
+) -> tuple[list[bytes], list[int]]:
+    """What a federation's encoder makes of labelled rows, and class numbers.
+
+    Args:
+        federation: the federation's deployment file.
+        head: address of the model that the samples are for: the federation's head.
+        data: rows as a member's `ddcai client` takes them, the label column included.
+        store: where the current model is published.
+
+    Raises:
+        ConfigurationError: the trainer's model is another one than that federation's head.
+        DataError: naming the file, column and row at fault.
+    """
+    from ddcai.chain.deploy import Deployment
+    from ddcai.cli.published import current_digest, published_model
+    from ddcai.configuration import FederationConfig
+    from ddcai.data.loading import load
+    from ddcai.models import heads
+    from ddcai.models.encoder import build, load_state
+
+    found = Deployment.load(federation)
+    if found.head != head:
+        raise ConfigurationError(
+            f"{federation} is of a federation whose head is {found.head}, but the trainer teaches "
+            f"{head}: give the federation of that head"
+        )
+    config = FederationConfig.from_json(found.config)
+    x, y = load(data, config, for_training=False)
+    digest = current_digest(found.federation, found.chain_id, rpc_url)
+    module = build(config)
+    load_state(module, published_model(None, digest, store))
+    twin = heads.TWINS[target.kind]
+    rows = heads.features(module, x)
+    return [twin.bytes_of(row, target.features) for row in rows], [int(one) for one in y]

@@ -28,10 +28,17 @@ def sample(*indices: int) -> bytes:
     return b"".join(int(index).to_bytes(2, "big") for index in indices)
 
 
-def deploy_model(w3: Web3, account: LocalAccount, *, seal: bool = True, classes: int = 3) -> str:
+def deploy_model(
+    w3: Web3,
+    account: LocalAccount,
+    *,
+    seal: bool = True,
+    classes: int = 3,
+    features: int = FEATURES,
+) -> str:
     """A sparse Perceptron that says class 0 to everything, until it is taught otherwise."""
     sender = Sender(w3, account)
-    created = sender.send(None, creation("SparsePerceptron", (FEATURES, classes, 1)))
+    created = sender.send(None, creation("SparsePerceptron", (features, classes, 1)))
     assert created.contract_address is not None
     model = Contract(w3, created.contract_address, artifact.load("SparsePerceptron"))
     words = [0] * model.call("wordCount")

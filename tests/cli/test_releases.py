@@ -19,8 +19,10 @@ from ddcai.chain.node.connection import connect
 from ddcai.chain.trainer_deployment import deploy_trainer
 from ddcai.chain.transactions import Sender
 from ddcai.configuration import Training
+from ddcai.data.loading import load
 from ddcai.errors import ConfigurationError, ContractReverted
-from ddcai.models.heads import Head, TeachableHead, head_of
+from ddcai.models.encoder import build, load_state
+from ddcai.models.heads import Head, TeachableHead, features, head_of
 from tests.chain import trainers
 from tests.chain.support import STRANGER
 from tests.cli.conftest import Ddcai, assert_refused
@@ -175,3 +177,72 @@ def _same_answers(ddcai: Ddcai, made: SmallFederation, site: Path) -> None:
     digest = made.contract.model_digest().hex()
     written = ddcai("predict", *given, "--local", "--digest", digest)
     assert written.json != asked.json  # the federation's own, untaught
+
+
+def test_rows_are_encoded_here_and_taught_to_the_head(
+    ddcai: Ddcai, chain_url: str, tmp_path: Path, site: Path
+) -> None:
+    """What is sent are features; a change of the release returns the deposit, and says so."""
+    config = small_config(training=Training(learning_rate=0.05, encoder_every=1))
+    with make_federation(
+        tmp_path / "federation", url=chain_url, config=config, learning_rate=RATE
+    ) as made:
+        sponsor = made.trial.coordinator
+        account = [
+            "--rpc-url", made.url, "--keystore", sponsor.keystore,
+            "--password-file", sponsor.password_file,
+        ]  # fmt: skip
+        deployed = ddcai(
+            "trainer", "deploy", *account, "--deployments", tmp_path / "out",
+            "--federation", made.deployment_path, "--format", "json",
+        )  # fmt: skip
+        assert deployed.code == 0, deployed.stderr
+        trainer = ["--trainer", deployed.json["deployment"]]
+        given = [
+            "contribute", *trainer, *account, "--federation", made.deployment_path,
+            "--store", sponsor.store, "--data", site, "--format", "json",
+        ]  # fmt: skip
+        refused = ddcai(*given, "--label", "yes")
+        assert_refused(refused, "--federation goes with --data alone")
+        dry = ddcai(*given, "--dry-run")
+        assert dry.code == 0, dry.stderr
+        assert "the rows stay here" in dry.stderr
+        done = ddcai(*given, "--yes")
+        assert done.code == 0, done.stderr
+        labels = [row["label"] for row in dry.json]
+        assert [row["label"] for row in done.json] == labels
+        events = trainers.Trainer.connect(
+            connect(made.url), deployed.json["trainer"]
+        ).contributions()
+        x, y = load(site, config)
+        module = build(config)
+        load_state(module, made.coordinator.current_model())
+        assert [one.features for one in events] == [row.tobytes() for row in features(module, x)]
+        assert [one.label for one in events] == y.tolist()
+
+        # A dense model's contributions, back as a data set.
+        exported = ddcai(
+            "data", "export", *trainer, "--rpc-url", made.url, "--out", tmp_path / "set.npz",
+            "--format", "json",
+        )  # fmt: skip
+        assert exported.code == 0, exported.stderr
+        with np.load(tmp_path / "set.npz") as arrays:
+            assert arrays["y"].tolist() == y.tolist()
+            assert (arrays["x"] == features(module, x)).all()
+
+        # Every round of this federation changes the encoder: deposits are due at once.
+        owner = made.coordinator.party.address
+        waiting = ddcai(
+            "claims", *trainer, "--rpc-url", made.url, "--account", owner, "--format", "json"
+        ).json
+        assert {one["why_not"] for one in waiting} <= {"TooEarly", None}
+        assert not any(one["now"] for one in waiting)
+        made.run_round()
+        due = ddcai(
+            "claims", *trainer, "--rpc-url", made.url, "--account", owner, "--format", "json"
+        ).json
+        assert [one["id"] for one in due] == [one.id for one in events]
+        assert all(one["now"] and one["points"] == 0 for one in due)
+        got = ddcai("refund", "--all", *trainer, *account, "--format", "json")
+        assert got.code == 0, got.stderr
+        assert sum(one["amount_wei"] for one in got.json) == sum(one.price_wei for one in events)

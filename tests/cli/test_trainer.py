@@ -16,6 +16,8 @@ from web3 import Web3
 
 from ddcai.chain.node.connection import connect
 from ddcai.chain.node.embedded import EmbeddedChain, dev_accounts
+from ddcai.chain.trainer_deployment import TrainerDeployment
+from ddcai.data import sms
 from tests.chain import trainers
 from tests.chain.support import advance
 from tests.cli.conftest import Answer, Ddcai, assert_refused
@@ -196,3 +198,26 @@ def test_reports_and_the_watch(
     assert shown["held_wei"] == 0 or shown["withdrawn_wei"] > 0
     assert shown["reported_wei"] > 0
     assert_refused(stage.on("report", "--all", by=ALICE), "nothing to report")
+
+
+def test_texts_are_hashed_and_taught(chain: EmbeddedChain, stage: Stage, tmp_path: Path) -> None:
+    model = trainers.deploy_model(stage.w3, OWNER, classes=2, features=sms.WIDTH)
+    words = ("trainer", "deploy", "--model", model, "--name", "texts", *WAITS, *JSON)
+    stage.file = Path(stage.run(*words, by=OWNER).json["deployment"])
+    texts = ["free prize call now", "see you at home"]
+    (tmp_path / "some.tsv").write_text("".join(f"{i}\t{one}\n" for i, one in enumerate(texts)))
+    done = stage.on("contribute", "--data", tmp_path / "some.tsv", "--yes", *JSON, by=ALICE)
+    assert done.code == 0, done.stderr
+    more = stage.on(
+        *("contribute", "--text", texts[0], "--text", texts[1], "--label", 1, "--label", 0),
+        *("--yes", *JSON),
+        by=ALICE,
+    )
+    assert more.code == 0, more.stderr
+    made = trainers.Trainer.connect(stage.w3, TrainerDeployment.load(stage.file).trainer)
+    hashed = [trainers.sample(*np.flatnonzero(row)) for row in sms.hash_features(texts)]
+    assert [one.features for one in made.contributions()] == hashed * 2
+    assert [one.label for one in made.contributions()] == [0, 1, 1, 0]
+    (tmp_path / "bad.tsv").write_text("no tab here\n")
+    refused = stage.on("contribute", "--data", tmp_path / "bad.tsv", "--yes", by=ALICE)
+    assert_refused(refused, "line 1 has no tab")
