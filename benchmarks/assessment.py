@@ -7,7 +7,10 @@ Federations of 20 clients on scikit-learn's digits (perceptron 64-128-64-10, log
 (four hospitals as 12 sites) and SMS spam with the same settings and no tuning. By the integer twin
 of what is encrypted (`ddcai.simulation.federation`).
 
-Settings were chosen on seeds 0 and 1. The seeds reported here, 100 to 102, were not looked at.
+Settings were chosen on seeds 0 and 1. On 100 to 102, held out at first, all bars held but those of
+clean HRR (.967 for .98; tenth-percentile client .75 for .95): the movement's share was lowered and
+movement made to acquit of the anchor, on seeds 0 to 7. The seeds reported here, 200 to 202, were
+not looked at.
 Writes results/assessment.json; --quick runs a few seeds of few cells and writes nothing.
 """
 
@@ -36,13 +39,14 @@ from ddcai.simulation.federation.run import ASSESSMENT, Outcome, Setting
 from ddcai.simulation.federation.summary import interval, seed_of
 
 RESULTS = Path(__file__).parent / "results" / "assessment.json"
-TUNED_ON, HELD_OUT = (0, 1), (100, 101, 102)
+TUNED_ON, HELD_OUT = (*range(8), 100, 101, 102), (200, 201, 202)
 ALPHAS = (0.1, 0.3, 1.0)
 GROSS = ("label-flip", "sign-flip", "noise", "boosted-flip", "zero", "colluding")
+WELL_KNOWN = ("label-flip", "noise", "colluding")  # of them, for comparators
 HIDDEN = ("backdoor", "blended-replay", "padded", "adaptive", "sleeper", "mild-targeted-flip")
 FRACTIONS = (0.1, 0.2, 0.4)
 PROJECTIONS = (2, 4, 8, 16, 32)
-NOISES = (0.001, 0.003, 0.01, 0.03)
+NOISES = (0.001, 0.003, 0.01)
 NO_ATTACK = "zero"  # with a fraction of 0
 
 
@@ -86,14 +90,14 @@ def cells() -> dict[str, list[tuple[Cell, Setting]]]:
         ]
     for count in PROJECTIONS:
         setting = replace(base, rule=replace(base.rule, projections=count))
-        attacks = [(NO_ATTACK, 0.0), *((f"boosted-flip:{n}", 0.2) for n in (4, 6, 10))]
+        attacks = [(NO_ATTACK, 0.0), *((f"boosted-flip:{n}", 0.2) for n in (4, 10))]
         plan += [(Cell(f"projections {count}", attack, f), setting) for attack, f in attacks]
     for noise in NOISES:
         setting = replace(base, opening_noise=noise)
-        attacks = [(NO_ATTACK, 0.0), *((attack, 0.2) for attack in GROSS)]
+        attacks = [(NO_ATTACK, 0.0), ("label-flip", 0.2), ("noise", 0.2)]
         plan += [(Cell(f"opening noise {noise}", attack, f), setting) for attack, f in attacks]
     for rule in COMPARATORS:
-        attacks = [(NO_ATTACK, 0.0), *((attack, f) for attack in GROSS for f in (0.2, 0.4))]
+        attacks = [(NO_ATTACK, 0.0), *((attack, f) for attack in WELL_KNOWN for f in (0.2, 0.4))]
         plan += [(Cell("comparator", attack, f, rule), base) for attack, f in attacks]
     heart = replace(base, clients=12)
     attacks = [(NO_ATTACK, 0.0), *((attack, 0.25) for attack in (*GROSS, "stale-replay"))]

@@ -49,6 +49,8 @@ class Assessment:
             cohort's median agreement with later movement: at least movement_share * q where
             q >= movement_reliable; else at least min(movement_floor, q - movement_spreads *
             spread), for then the direction is noise.
+        movement_acquits: who agrees with later movement to this share of a reliable q cannot be
+            convicted by the anchor: a root set is few samples, movement is everybody's.
         anchor_share, anchor_reliable, anchor_floor, anchor_spreads: the same of the agreement
             with the root set's update, where it judges (`anchor_judges`).
         spread_floor: the least spread that is reckoned with.
@@ -74,7 +76,8 @@ class Assessment:
     replay_limit: int = 15
     replay_ceiling: float = 0.85
     replay_margin: float = 0.2
-    movement_share: float = 0.25
+    movement_share: float = 0.15
+    movement_acquits: float = 0.5
     movement_reliable: float = 0.04
     movement_floor: float = -0.04
     movement_spreads: float = 3.0
@@ -118,6 +121,7 @@ class Assessment:
             ("replay_ceiling", 0.0, 2.0),
             ("replay_margin", 0.0, 2.0),
             ("movement_share", 0.0, 1.0),
+            ("movement_acquits", 0.0, 1.0),
             ("movement_reliable", 0.0, 1.0),
             ("movement_floor", -1.0, 0.0),
             ("movement_spreads", 0.0, 100.0),

@@ -198,7 +198,9 @@ def judge(
             "size": one.size <= 1,
             "replay": one.replay <= most_replay,
             "movement": one.movement >= movement.least,
-            "anchor": anchor is None or one.anchor >= anchor.least,
+            "anchor": anchor is None
+            or one.anchor >= anchor.least
+            or (movement.reliable and one.movement >= config.movement_acquits * movement.median),
         }
         failed = tuple(test for test, passed in tests.items() if not passed)
         earned = 0

@@ -48,10 +48,11 @@ def judged(odd, others=4, noisy_windows=0, anchor_judges=True, usual=None):
         (scores(size=1.001), ("size",)),
         (scores(replay=0.849), ()),
         (scores(replay=0.851), ("replay",)),
-        (scores(movement=0.101), ()),
-        (scores(movement=0.099), ("movement",)),
-        (scores(anchor=0.126), ()),
-        (scores(anchor=0.124), ("anchor",)),
+        (scores(movement=0.061), ()),
+        (scores(movement=0.059), ("movement",)),
+        (scores(movement=0.199, anchor=0.126), ()),
+        (scores(movement=0.199, anchor=0.124), ("anchor",)),
+        (scores(movement=0.201, anchor=0.001), ()),
         (
             scores(size=2, replay=2, movement=-1, anchor=-1),
             ("size", "replay", "movement", "anchor"),
@@ -63,6 +64,13 @@ def test_each_bound_is_where_the_rule_has_it(odd, failed):
     assert verdict.failed == failed
     assert verdict.refund is (not failed)
     assert (verdict.points_wei > 0) is (not failed)
+
+
+def test_movement_acquits_of_the_anchor_only_where_it_is_reliable():
+    odd = scores(movement=0.9, anchor=-0.5)
+    assert judged(odd).by_contributor["odd"].refund
+    noisy = judged(odd, usual=scores(movement=0.03)).by_contributor["odd"]
+    assert noisy.failed == ("anchor",)
 
 
 def test_a_small_root_set_judges_nobody_and_still_gives_points():
