@@ -22,6 +22,7 @@ const contracts = [
   'Federation',
   'PerceptronHead',
   'TeachableHead',
+  'WindowAssessment',
   'incentives/Bounty',
   'incentives/Points',
   'incentives/PredictionMarket',

@@ -75,7 +75,7 @@ def _document() -> str:
 
 
 def test_the_table_of_contributions_is_the_snapshot() -> None:
-    section = _document().split("### Gas against the first system")[1].split("\n## ")[0]
+    section = _document().split("## Gas against the first system")[1].split("\n## ")[0]
     measured = _snapshot("Contributions")
     columns = ("deploy (create, load, seal)", "contribute", "refund", "report", "predict")
     models = {name.rsplit(", ", 1)[0] for name in measured if name.endswith(", predict")}

@@ -319,30 +319,46 @@ contract CommitmentsTest is FederationFixture {
 
     // finalizeRound
 
-    function test_finalizeRound_hands_every_deposit_over() public {
-        uint64 round = _committed(5, 0xf);
+    function test_finalizeRound_hands_the_committed_deposits_over() public {
+        uint64 round = _committed(5, 0xf); // member 4 submitted, and did not deliver
         draw(round);
         sealAssessed(round, 0xb);
         vm.assertEq(address(federation).balance, 5 * (uint256(DEPOSIT) + STAKE));
         finalize(round, 0xb);
-        vm.assertEq(address(federation).balance, 5 * uint256(STAKE));
+        vm.assertEq(address(federation).balance, 5 * uint256(STAKE) + DEPOSIT);
         vm.assertEq(assessor.count(), 1);
         vm.assertEq(assessor.rounds(0), round);
-        vm.assertEq(assessor.amounts(0), 5 * uint256(DEPOSIT));
+        vm.assertEq(assessor.amounts(0), 4 * uint256(DEPOSIT));
+        vm.assertEq(assessor.lists(0), keccak256(abi.encode(_bitmap(0xf))));
         vm.assertTrue(assessor.stateThen() == IFederation.RoundState.Finalized);
-        for (uint256 i = 0; i < 5; ++i) {
+        for (uint256 i = 0; i < 4; ++i) {
             vm.assertTrue(federation.updateState(round, i) == IFederation.UpdateState.Assessed);
-            (uint256 refundWei, uint256 takeWei) = federation.claimable(round, account(i));
-            vm.assertEq(refundWei + takeWei, 0);
+            refuse(
+                account(i), 0, abi.encodeCall(IFederation.refund, (one(round))),
+                abi.encodeWithSelector(IFederation.NothingToPay.selector, round, account(i))
+            );
         }
-        refuse(
-            account(0), 0, abi.encodeCall(IFederation.refund, (one(round))),
-            abi.encodeWithSelector(IFederation.NothingToPay.selector, round, account(0))
-        );
-        refuse(
-            account(0), 0, abi.encodeCall(IFederation.take, (one(round))),
-            abi.encodeWithSelector(IFederation.NothingToPay.selector, round, account(0))
-        );
+    }
+
+    function test_who_does_not_deliver_forfeits_to_the_sealed_contributors() public {
+        uint64 round = _committed(5, 0xf);
+        draw(round);
+        sealAssessed(round, 0xb);
+        finalize(round, 0xb);
+        vm.assertTrue(federation.updateState(round, 4) == IFederation.UpdateState.Forfeited);
+        uint256 paid = 0;
+        for (uint256 i = 0; i < 5; ++i) {
+            (uint256 refundWei, uint256 takeWei) = federation.claimable(round, account(i));
+            vm.assertEq(refundWei, 0);
+            bool isSealed = (0xb >> i) & 1 == 1;
+            vm.assertEq(takeWei > 0, isSealed);
+            if (!isSealed) continue;
+            vm.prank(account(i));
+            federation.take(one(round));
+            paid += takeWei;
+        }
+        vm.assertEq(paid, DEPOSIT);
+        vm.assertEq(address(federation).balance, 5 * uint256(STAKE));
     }
 
     function test_finalizeRound_needs_the_sealing() public {

@@ -227,9 +227,9 @@ class Federation:
             sealed=tuple(one for one in submissions if one.index in sealed),
             commitment=Commitment(
                 draw_block=commitment[0],
-                list_digest=commitment[1],
-                randomness=commitment[2],
-                scores_digest=commitment[3],
+                list_digest=commitment[2],
+                randomness=commitment[3],
+                scores_digest=commitment[4],
                 committed=tuple(one for one in submissions if one.index in committed),
             )
             if committed

@@ -29,6 +29,7 @@ abstract contract Commitments is RoundRecords {
         uint256 drawBlock = block.number + DRAW_DELAY_BLOCKS;
         Commitment storage commitment = _commitments[round];
         commitment.drawBlock = uint64(drawBlock);
+        commitment.count = uint16(count); // at most MAX_MEMBERS, as each has an update
         commitment.listDigest = _listDigest(round, members);
         for (uint256 i = 0; i < members.length; ++i) {
             if (members[i] != 0) _committed[round][i] = members[i];

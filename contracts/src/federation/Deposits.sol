@@ -67,10 +67,14 @@ abstract contract Deposits is Rounds {
     /// @dev The member's part of the forfeited deposits, if it was not paid yet: an equal share,
     /// rounded down, and a wei of the remainder for each of the lowest indices.
     function _shareRoundedDownWei(uint64 round, uint256 index) private view returns (uint256) {
-        if (_updateState(round, index) != UpdateState.Agreed || _taken[round].get(index)) return 0;
         Round storage settled = _rounds[round];
+        if (
+            settled.state != RoundState.Finalized || !_isSealed(round, index)
+                || _taken[round].get(index)
+        ) return 0;
         uint256 sealedCount = settled.sealedCount;
-        uint256 forfeitedWei = (settled.submittedCount - sealedCount) * _depositWei;
+        uint256 kept = _isAssessed() ? _commitments[round].count : sealedCount;
+        uint256 forfeitedWei = (settled.submittedCount - kept) * _depositWei;
         uint256 shareWei = forfeitedWei / sealedCount;
         if (_sealedBelow(round, index) < forfeitedWei % sealedCount) shareWei += 1;
         return shareWei;

@@ -86,7 +86,9 @@ abstract contract RoundRecords is Members, EIP712 {
         if (state == RoundState.Cancelled) return UpdateState.Returned;
         bool isSealed = _isSealed(round, index);
         if (state == RoundState.Finalized) {
-            if (_isAssessed()) return UpdateState.Assessed;
+            if (_isAssessed()) {
+                return _isCommitted(round, index) ? UpdateState.Assessed : UpdateState.Forfeited;
+            }
             return isSealed ? UpdateState.Agreed : UpdateState.Forfeited;
         }
         return isSealed ? UpdateState.Sealed : UpdateState.Submitted;
@@ -99,8 +101,12 @@ abstract contract RoundRecords is Members, EIP712 {
         busy = _isRunning(_rounds[round].state) && _updates[round][index] != 0;
     }
 
-    function _isSealed(uint64 round, uint256 index) private view returns (bool) {
+    function _isSealed(uint64 round, uint256 index) internal view returns (bool) {
         return (_sealed[round][index / 256] >> (index % 256)) & 1 == 1;
+    }
+
+    function _isCommitted(uint64 round, uint256 index) private view returns (bool) {
+        return (_committed[round][index / 256] >> (index % 256)) & 1 == 1;
     }
 
     function _isRunning(RoundState state) internal pure returns (bool) {
@@ -115,7 +121,7 @@ abstract contract RoundRecords is Members, EIP712 {
 
     /// @dev The words of a bitmap, without zeros at the end.
     function _bitmap(mapping(uint256 word => uint256) storage bits)
-        private
+        internal
         view
         returns (uint256[] memory members)
     {

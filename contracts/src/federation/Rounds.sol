@@ -107,10 +107,7 @@ abstract contract Rounds is Commitments {
 
         _finalize(round, result, headDigest, openingSignature, signers, signature);
         _head.write(head_);
-        if (_isAssessed()) {
-            // Nothing of this round is paid here from now on: see `_updateState`.
-            _assessor.onFinalized{value: _rounds[round].submittedCount * uint256(_depositWei)}(round);
-        }
+        if (_isAssessed()) _handOver(round);
     }
 
     /// @inheritdoc IFederation
@@ -163,6 +160,13 @@ abstract contract Rounds is Commitments {
             openingSignature,
             signature
         );
+    }
+
+    /// @dev Hands the deposits of a finalised round's committed updates over: of these nothing is
+    /// paid here from now on (`_updateState`).
+    function _handOver(uint64 round) private {
+        uint256 depositsWei = _commitments[round].count * uint256(_depositWei);
+        _assessor.onFinalized{value: depositsWei}(round, _bitmap(_committed[round]));
     }
 
     /// @dev The round waits for its result, and there is time for one.

@@ -7,7 +7,8 @@ interface IAssessor {
     /// @notice The federation whose rounds it judges.
     function federation() external view returns (address);
 
-    /// @notice Takes over a finalised round's deposits, all of those that were submitted. Called by
-    /// the federation alone, once a round, in the order in which rounds are finalised.
-    function onFinalized(uint64 round) external payable;
+    /// @notice Takes over a finalised round's deposits, those of the committed updates. Called by the
+    /// federation alone, once a round, in the order in which rounds are finalised.
+    /// @param members bitmap of those whose updates were committed.
+    function onFinalized(uint64 round, uint256[] calldata members) external payable;
 }

@@ -18,7 +18,8 @@ interface IFederation {
 
     /// @notice Where one contributor's update of one round stands. A finalised round moves every
     /// sealed update to `Agreed` and every other submitted one to `Forfeited`; in an assessed
-    /// federation all of them to `Assessed`: their deposits are with the assessment.
+    /// federation every committed one to `Assessed`, its deposit being with the assessment, and
+    /// those that were not delivered to `Forfeited`.
     enum UpdateState {
         None,
         Submitted,
@@ -58,6 +59,7 @@ interface IFederation {
     /// @notice What an assessed round is judged by.
     struct Commitment {
         uint64 drawBlock; // whose RANDAO value draws; 0 before the list is committed
+        uint16 count; // of committed updates
         bytes32 listDigest; // of the committed members and their updates
         bytes32 randomness; // 0 before the draw
         bytes32 scoresDigest; // of what was opened of the updates; 0 before sealing

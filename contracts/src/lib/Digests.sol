@@ -7,6 +7,7 @@ library Digests {
     bytes32 internal constant HEAD_TAG = keccak256("ddcai.v1.head");
     bytes32 internal constant RESULT_TAG = keccak256("ddcai.v1.result");
     bytes32 internal constant DRAW_TAG = keccak256("ddcai.v1.draw");
+    bytes32 internal constant VERDICT_TAG = keccak256("ddcai.v1.verdict");
     /// @dev EIP-712 type of what the key holder signs under an opened sum.
     bytes32 internal constant OPENING_TYPEHASH =
         keccak256("Opening(uint64 round,bytes32 sumDigest,bytes32 openedDigest)");
@@ -49,6 +50,27 @@ library Digests {
     {
         return keccak256(
             abi.encode(DRAW_TAG, block.chainid, address(this), round, listDigest, prevRandao)
+        );
+    }
+
+    /// @dev The 32 bytes that a quorum signs under a verdict, bound to this chain and to the calling
+    /// contract; attempt 0 is the first, 1 settles a dispute.
+    function verdictMessage(
+        uint64 window,
+        uint256 attempt,
+        bytes32 scoresDigest,
+        bytes32 recordsDigest
+    ) internal view returns (bytes32) {
+        return keccak256(
+            abi.encode(
+                VERDICT_TAG,
+                block.chainid,
+                address(this),
+                window,
+                attempt,
+                scoresDigest,
+                recordsDigest
+            )
         );
     }
 

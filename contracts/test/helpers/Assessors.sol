@@ -9,16 +9,18 @@ contract RecordingAssessor is IAssessor {
     address public federation;
     uint64[] public rounds;
     uint256[] public amounts;
+    bytes32[] public lists;
     IFederation.RoundState public stateThen;
 
     function setFederation(address federation_) external {
         federation = federation_;
     }
 
-    function onFinalized(uint64 round) external payable virtual {
+    function onFinalized(uint64 round, uint256[] calldata members) external payable virtual {
         require(msg.sender == federation, "not the federation");
         rounds.push(round);
         amounts.push(msg.value);
+        lists.push(keccak256(abi.encode(members)));
         stateThen = IFederation(federation).getRound(round).state;
     }
 
@@ -29,7 +31,7 @@ contract RecordingAssessor is IAssessor {
 
 /// @title An assessor that calls back into the federation for money.
 contract GreedyAssessor is RecordingAssessor {
-    function onFinalized(uint64 round) external payable override {
+    function onFinalized(uint64 round, uint256[] calldata) external payable override {
         uint64[] memory again = new uint64[](1);
         again[0] = round;
         IFederation(federation).refund(again);
