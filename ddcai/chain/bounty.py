@@ -21,9 +21,10 @@ from ddcai.chain.deployment_file import DeploymentFile, check_address, check_nam
 from ddcai.chain.node.connection import RpcFailure, request
 from ddcai.chain.records import NOBODY
 from ddcai.chain.transactions import Receipt, Sender
-from ddcai.errors import ChainError, ChainUnreachable, ConfigurationError
+from ddcai.errors import ChainError, ChainUnreachable, ConfigurationError, ContractReverted
 
 _NAME = "Bounty"
+_POINTS = "Points"  # any incentive that gives points tells its bounty alike
 # EIP-20: `approve(address,uint256)`, `allowance(address,address)`, `balanceOf(address)`.
 _APPROVE, _ALLOWANCE, _BALANCE = (
     bytes.fromhex(one) for one in ("095ea7b3", "dd62ed3e", "70a08231")
@@ -129,9 +130,10 @@ class Bounty:
 
         Raises:
             ConfigurationError: the account has not so many tokens; nothing was sent.
-            ContractReverted: ``Over``, ``NothingReceived``.
+            ContractReverted: ``Over`` (before anything is sent), ``NothingReceived``.
         """
         sender, asset = self._writer("fund"), self.terms().asset
+        self.check_runs()
         if asset == NOBODY:
             return [self._send("fund", [amount], amount)]
         receipts = []
@@ -141,10 +143,25 @@ class Bounty:
                 f"{sender.address} has {have} of the token {asset}, less than {amount}: get some "
                 "first"
             )
-        if self._token(asset, _ALLOWANCE, sender.address, self.address) < amount:
+        allowed = self._token(asset, _ALLOWANCE, sender.address, self.address)
+        if 0 < allowed < amount:  # some tokens change no allowance but from or to 0
+            receipts.append(sender.send(asset, _APPROVE + _words(self.address, 0)))
+        if allowed < amount:
             receipts.append(sender.send(asset, _APPROVE + _words(self.address, amount)))
         receipts.append(self._send("fund", [amount]))
         return receipts
+
+    def is_attached(self) -> bool:
+        """Whether its incentive tells it of points."""
+        incentive = Contract(self._w3, self.incentive(), artifact.load(_POINTS))
+        return str(to_checksum_address(incentive.call("bounty")[0])) == self.address
+
+    def check_runs(self) -> None:
+        """Raises ContractReverted, as the contract would, once the last block is after the end."""
+        until = self.terms().until
+        now = int(request(self._w3, "eth_getBlockByNumber", ["latest", False])["timestamp"], 16)
+        if now > until:
+            raise ContractReverted("Over", {"until": until})
 
     def claim(self, account: str) -> Receipt:
         """Pays an account what is put aside for it; anyone may.

@@ -185,6 +185,12 @@ def fund(
     terms = contract.terms()
     left, _ = contract.budget()
     points = (left + amount) // terms.per_point
+    if not contract.is_attached():
+        say("warning: it is not attached: it pays nothing until the trainer's owner does that")
+    try:
+        contract.check_runs()
+    except ContractReverted as error:
+        raise remedy(error) from error
     if dry_run:
         emit_one({"bounty": found.bounty, "amount": amount, "points_paid_for": points}, format_)
         say("dry run: nothing was sent")

@@ -87,9 +87,9 @@ def test_an_honest_contributor_gains_although_nobody_was_bad(stage: Stage, tmp_p
 
     assert_refused(stage.run("bounty", "reclaim", *BOUNTY, by=BOB), "the bounty runs")
     advance(stage.w3, 10_001)
-    assert_refused(
-        stage.run("bounty", "fund", *BOUNTY, "--amount", 1, by=BOB), "the bounty is over"
-    )
+    late = ("bounty", "fund", *BOUNTY, "--amount", 1)
+    assert_refused(stage.run(*late, by=BOB), "the bounty is over")
+    assert_refused(stage.run(*late, "--dry-run", by=BOB), "the bounty is over")
     sponsor = _balance(stage, BOB.address)
     assert stage.run("bounty", "reclaim", *BOUNTY, *JSON, by=ALICE).code == 0  # anyone may
     assert _balance(stage, BOB.address) == sponsor + 2 * PER_POINT
@@ -97,7 +97,9 @@ def test_an_honest_contributor_gains_although_nobody_was_bad(stage: Stage, tmp_p
 
 
 def test_what_is_not_attached_pays_nothing(stage: Stage, tmp_path: Path) -> None:
-    assert stage.run("bounty", "fund", *BOUNTY, "--amount", PER_POINT, by=BOB).code == 0
+    early = stage.run("bounty", "fund", *BOUNTY, "--amount", PER_POINT, by=BOB)
+    assert early.code == 0
+    assert "not attached" in early.stderr
     assert_refused(stage.on("bounty", "attach", *BOUNTY, by=BOB), "only the trainer's owner")
     _earn(stage, tmp_path)
     assert stage.run("bounty", "show", *BOUNTY, *JSON).json["owed"] == 0
@@ -120,14 +122,12 @@ def test_what_cannot_work_is_refused_before_anything_is_sent(stage: Stage) -> No
     assert stage.on("trainer", "close", "--yes", by=OWNER).code == 0
     assert_refused(stage.on(*words, "--name", "other", by=BOB), "has ended")
     assert request(stage.w3, "eth_getTransactionCount", [BOB.address, "latest"]) == nonce
-    other = stage.file.with_name("other.json")
-    other.write_text(stage.file.read_text())
     assert_refused(
         stage.run("bounty", "show", "--bounty", stage.file), "not a deployment file of this kind"
     )
 
 
-def test_a_bounty_in_tokens_is_approved_and_paid(stage: Stage, tmp_path: Path) -> None:
+def test_a_bounty_in_tokens_is_approved(stage: Stage) -> None:
     token = _token(stage, 10)
     done = stage.on(
         *("bounty", "deploy", "--per-point", 4, "--token", token, "--name", "tokens", *JSON),
@@ -141,6 +141,25 @@ def test_a_bounty_in_tokens_is_approved_and_paid(stage: Stage, tmp_path: Path) -
     assert funded.code == 0, funded.stderr
     assert (funded.json["left"], funded.json["points_paid_for"]) == (9, 2)
     assert _tokens(stage, token, BOB.address) == 1
+    nonce = request(stage.w3, "eth_getTransactionCount", [BOB.address, "latest"])
+    advance(stage.w3, 31 * 86_400)
+    late = stage.run("bounty", "fund", *file, "--amount", 1, by=BOB)
+    assert_refused(late, "the bounty is over")  # and nothing was approved
+    assert request(stage.w3, "eth_getTransactionCount", [BOB.address, "latest"]) == nonce
+
+
+def test_points_bring_tokens(stage: Stage, tmp_path: Path) -> None:
+    token = _token(stage, 10)
+    done = stage.on(
+        *("bounty", "deploy", "--per-point", 4, "--token", token, "--name", "tokens", *JSON),
+        by=BOB,
+    )
+    file = ("--bounty", done.json["deployment"])
+    assert stage.on("bounty", "attach", *file, by=OWNER).code == 0
+    # An allowance that is there already, and too small.
+    approve = "095ea7b3" + _bounty(stage, file[1])[2:].lower().rjust(64, "0") + f"{3:064x}"
+    Sender(stage.w3, BOB).send(token, bytes.fromhex(approve))
+    assert stage.run("bounty", "fund", *file, "--amount", 9, by=BOB).code == 0
     _earn(stage, tmp_path)
     assert stage.run("bounty", "claim", *file, *JSON, by=ALICE).json["amount"] == 4
     assert _tokens(stage, token, ALICE.address) == 4
@@ -160,3 +179,7 @@ def _token(stage: Stage, amount: int) -> str:
 def _tokens(stage: Stage, token: str, account: str) -> int:
     data = "0x70a08231" + account[2:].lower().rjust(64, "0")
     return int(request(stage.w3, "eth_call", [{"to": token, "data": data}, "latest"]), 16)
+
+
+def _bounty(stage: Stage, file: str) -> str:
+    return str(json.loads(Path(file).read_text())["bounty"])

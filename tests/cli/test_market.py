@@ -104,6 +104,8 @@ def test_a_market_from_commitment_to_payment(stage: Stage, tmp_path: Path) -> No
     hidden = ("--test-set", tmp_path / "hidden.json")
     assert_refused(stage.on("market", "reveal", *hidden, by=OWNER), "phase is OPEN")
     assert_refused(stage.on("market", "evaluate", by=OWNER), "phase is OPEN")
+    bounty = stage.on("bounty", "deploy", "--per-point", 1, "--name", "none", by=OWNER)
+    assert_refused(bounty, "gives no points")
     [claim] = stage.on("claims", "--account", BOB.address, *JSON).json
     assert (claim["id"], claim["now"], claim["why_not"]) == (bad, False, "WrongPhase")
 
