@@ -90,7 +90,8 @@ abstract contract Verdicts is Windows {
         window.resolved = true;
         window.standsAt = uint64(block.timestamp);
         uint256 returnedWei = 0;
-        for (uint256 i = 0; i < _words(); ++i) {
+        uint256 words = _words();
+        for (uint256 i = 0; i < words; ++i) {
             uint256 word = _disputers[number][i];
             while (word != 0) {
                 uint256 bit = Bits.lowest(word);
@@ -154,7 +155,8 @@ abstract contract Verdicts is Windows {
         uint256 place = 0;
         uint256 updates = 0;
         uint256 total = 0;
-        for (uint256 i = 0; i < _words(); ++i) {
+        uint256 words = _words();
+        for (uint256 i = 0; i < words; ++i) {
             uint256 word = i < agreed.length ? agreed[i] : 0;
             if (_agreed[number][i] != word) _agreed[number][i] = word;
             while (word != 0) {
@@ -170,7 +172,7 @@ abstract contract Verdicts is Windows {
             }
         }
         require(
-            place == points.length && agreed.length <= _words(),
+            place == points.length && agreed.length <= words,
             WrongPointsLength(points.length, place)
         );
         uint256 bountyWei = Math.min(poolWei, updates * _bountyPerUpdateWei);
@@ -185,7 +187,8 @@ abstract contract Verdicts is Windows {
     function _recordsOfDisputers(uint64 number) private view returns (uint256[] memory records) {
         records = new uint256[](_windows[number].disputes);
         uint256 place = 0;
-        for (uint256 i = 0; i < _words(); ++i) {
+        uint256 words = _words();
+        for (uint256 i = 0; i < words; ++i) {
             uint256 word = _disputers[number][i];
             while (word != 0) {
                 records[place++] = _record(number, 256 * i + Bits.lowest(word));
