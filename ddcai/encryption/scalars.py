@@ -16,8 +16,9 @@ With a single key holder this binds the coordinator alone: who has the key can r
 | an address twice, a ciphertext twice | DuplicateUpdate |
 
 An update whose scalar is none that an honest one can have is not given out: its entry is empty.
-A forged ciphertext could make of a scalar an equation about the key. What is left to a forger is
-one bit a scalar, whether it was given out.
+That does not stop a forger: (0, q/t) is an encryption of the key, whose coefficients are -1, 0
+and 1, in range, so that each of its scalars is a linear equation about the key. The budget bounds
+how many one account gets, not how many accounts ask.
 """
 
 from __future__ import annotations
