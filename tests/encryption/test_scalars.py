@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from ddcai import digests
 from ddcai.digests import RoundContext
-from ddcai.encryption import _ring, wire
+from ddcai.encryption import _ring, summation, wire
 from ddcai.encryption.lanes import lane_values
+from ddcai.encryption.opening import KeyHolder, SealedRound
 from ddcai.encryption.parameters import PARAMETER_SETS
 from ddcai.encryption.scalars import Committed, ScalarOpener, Vectors
 from ddcai.errors import (
@@ -250,6 +251,30 @@ def test_a_forged_ciphertext_makes_scalars_of_the_key(world: World):
     assert set(key.tolist()) == {-1, 0, 1}
     expected = wanted.rows.astype(np.int64) @ key[:4096]
     assert opened[address(1)] == tuple(expected.tolist())
+
+
+def test_a_forged_ciphertext_puts_the_whole_key_into_a_sum(world: World):
+    """In range, so that the key holder opens it: 2 LIMIT times the key, and honest values below."""
+    step = math.prod(SET.data_primes) // SET.plain_modulus
+    words = wire.parse(world.public.encrypt(KINDS["zero"])).copy()
+    # The last ciphertext stays: its unused rest would tell.
+    words[0] = 0
+    words[0, 1, :, 0] = [2 * LIMIT * step % prime for prime in SET.data_primes]
+    committed = world.committed([KINDS["honest"]] * 2)
+    updates = (*committed.updates, world.put(address(2), wire.to_blob(words, VALUES, SET)))
+    total = summation.add([world.blobs[digest] for _, digest in updates])
+    sealed = SealedRound(
+        context=CONTEXT,
+        min_contributors=3,
+        sum_digest=digests.sum_digest(CONTEXT, total),
+        updates=updates,
+        encryption_key_digest=world.public.digest(),
+    )
+    holder = KeyHolder(world.secret, world.folder / "sums", world.fetch, value_limit=LIMIT)
+    values = holder.open(sealed).values[: SET.values_per_ciphertext : SET.lanes]
+    words[0, 1, :, 0] = [step % prime for prime in SET.data_primes]
+    key = _ring.decrypt_coefficients(words[0], world.secret._words, SET)
+    assert np.array_equal(np.rint(values / (2 * LIMIT)).astype(np.int64), key)
 
 
 def test_vectors_have_a_digest_of_every_part():
