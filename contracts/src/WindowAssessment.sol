@@ -69,8 +69,8 @@ contract WindowAssessment is Verdicts, ReentrancyGuardTransient {
     /// @inheritdoc IAssessment
     function reclaim() external nonReentrant {
         require(msg.sender == IFederation(federation).sponsor(), NotTheSponsor(msg.sender));
-        uint256 until = _windows[windowCount].lastAt + _verdictPeriodS + _disputePeriodS
-            + _resolvePeriodS;
+        uint256 last = windowCount == 0 ? _deployedAt : _windows[windowCount].lastAt;
+        uint256 until = last + _verdictPeriodS + _disputePeriodS + _resolvePeriodS;
         require(block.timestamp > until, PoolInUse(until));
         uint256 amountWei = poolWei;
         require(amountWei > 0, PoolEmpty());
@@ -98,11 +98,11 @@ contract WindowAssessment is Verdicts, ReentrancyGuardTransient {
         if (state != State.Standing && state != State.Lapsed) return (0, 0);
         uint256 paid = _paid[number][index / 128] >> (2 * (index % 128));
         if (state == State.Lapsed) {
-            return (paid & 1 == 0 ? updatesOf(number, index) * _depositWei : 0, 0);
+            return (paid & 1 == 0 ? updatesOf(number, index) * depositWei : 0, 0);
         }
         (bool agreed, uint32 points) = verdictOn(number, index);
         if (!agreed) return (0, 0);
-        if (paid & 1 == 0) refundWei = updatesOf(number, index) * _depositWei;
+        if (paid & 1 == 0) refundWei = updatesOf(number, index) * depositWei;
         if (paid & 2 == 0 && points > 0) {
             Window storage window = _windows[number];
             if (!window.swept && block.timestamp >= _standsAt(window) + _takeWaitS) {

@@ -43,6 +43,13 @@ contract CommitmentsTest is FederationFixture {
             abi.encodeWithSelector(IFederation.NotReady.selector, address(assessor))
         );
         assessor.setFederation(address(federation));
+        // Another deposit would let no round be finalised.
+        assessor.setDeposit(DEPOSIT - 1);
+        refuse(
+            COORDINATOR, 0, abi.encodeCall(IFederation.openRound, (1, MODEL_0)),
+            abi.encodeWithSelector(IFederation.NotReady.selector, address(assessor))
+        );
+        assessor.setDeposit(DEPOSIT);
         open();
     }
 

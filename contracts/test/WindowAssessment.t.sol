@@ -541,6 +541,36 @@ contract WindowAssessmentTest is AssessmentFixture {
         );
     }
 
+    function test_reclaim_waits_from_deployment_where_no_round_came() public {
+        call_(STRANGER, 1 ether, abi.encodeCall(IAssessment.fund, ()));
+        uint256 until = START + VERDICT_S + DISPUTE_S + RESOLVE_S;
+        vm.warp(until);
+        refuseAssessment(
+            address(this), 0, abi.encodeCall(IAssessment.reclaim, ()),
+            abi.encodeWithSelector(IAssessment.PoolInUse.selector, until)
+        );
+        vm.warp(until + 1);
+        assessment.reclaim();
+    }
+
+    function test_several_windows_are_claimed_at_once_and_each_once() public {
+        uint64[] memory both = new uint64[](2);
+        (both[0], both[1]) = (fullWindow(), fullWindow());
+        post(both[0], three(1, 1, 2));
+        post(both[1], three(1, 1, 2));
+        wait(DISPUTE_S + 1);
+        uint64[] memory twice = new uint64[](2);
+        (twice[0], twice[1]) = (both[0], both[0]);
+        refuseAssessment(
+            account(0), 0, abi.encodeCall(IAssessment.claim, (twice)),
+            abi.encodeWithSelector(IAssessment.NothingDue.selector, both[0], account(0))
+        );
+        uint256 before = account(0).balance;
+        vm.prank(account(0));
+        assessment.claim(both);
+        vm.assertEq(account(0).balance - before, 4 * uint256(DEPOSIT));
+    }
+
     function test_members_that_left_and_strangers() public {
         uint64 window = fullWindow();
         vm.prank(account(0));

@@ -105,7 +105,7 @@ abstract contract Verdicts is Windows {
                 } else {
                     _agreed[number][i] |= 1 << bit;
                     _setPoints(number, index, 0);
-                    returnedWei += updatesOf(number, index) * _depositWei;
+                    returnedWei += updatesOf(number, index) * depositWei;
                 }
                 _owe(number, IFederation(federation).memberAt(index), _bondWei);
             }
@@ -179,7 +179,7 @@ abstract contract Verdicts is Windows {
         poolWei -= bountyWei;
         // At most all that was paid in; points: 1024 times less than 2^32.
         window.bountyWei = uint128(bountyWei);
-        window.potWei = uint128((window.updates - updates) * _depositWei + bountyWei);
+        window.potWei = uint128((window.updates - updates) * depositWei + bountyWei);
         window.points = uint128(total);
     }
 

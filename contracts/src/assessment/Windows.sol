@@ -19,7 +19,9 @@ abstract contract Windows is IAssessment {
     uint256 internal immutable _resolvePeriodS;
     uint256 internal immutable _takeWaitS;
     uint256 internal immutable _anyoneWaitS;
-    uint256 internal immutable _depositWei;
+    /// @inheritdoc IAssessor
+    uint256 public immutable depositWei;
+    uint256 internal immutable _deployedAt;
     uint256 internal immutable _bondWei;
     uint256 internal immutable _bountyPerUpdateWei;
 
@@ -53,7 +55,8 @@ abstract contract Windows is IAssessment {
         _resolvePeriodS = rules_.resolvePeriodS;
         _takeWaitS = rules_.takeWaitS;
         _anyoneWaitS = rules_.anyoneWaitS;
-        _depositWei = rules_.depositWei;
+        depositWei = rules_.depositWei;
+        _deployedAt = block.timestamp;
         _bondWei = rules_.bondWei;
         _bountyPerUpdateWei = rules_.bountyPerUpdateWei;
     }
@@ -67,7 +70,7 @@ abstract contract Windows is IAssessment {
             windowCount = number;
         }
         uint256 updates = _count(number, members);
-        require(msg.value == updates * _depositWei, WrongDeposits(msg.value, updates * _depositWei));
+        require(msg.value == updates * depositWei, WrongDeposits(msg.value, updates * depositWei));
         Window storage window = _windows[number];
         window.lastRound = round;
         window.lastAt = uint64(block.timestamp);
@@ -86,7 +89,7 @@ abstract contract Windows is IAssessment {
             resolvePeriodS: uint32(_resolvePeriodS),
             takeWaitS: uint32(_takeWaitS),
             anyoneWaitS: uint32(_anyoneWaitS),
-            depositWei: uint96(_depositWei),
+            depositWei: uint96(depositWei),
             bondWei: uint96(_bondWei),
             bountyPerUpdateWei: uint96(_bountyPerUpdateWei)
         });

@@ -24,7 +24,10 @@ abstract contract Rounds is Commitments {
             _requireOwned(address(_quorum));
             _requireOwned(address(_head));
             require(
-                !_isAssessed() || _assessor.federation() == address(this),
+                !_isAssessed() || (
+                    _assessor.federation() == address(this)
+                        && _assessor.depositWei() == _depositWei
+                ),
                 NotReady(address(_assessor))
             );
         } else {

@@ -7,6 +7,9 @@ interface IAssessor {
     /// @notice The federation whose rounds it judges.
     function federation() external view returns (address);
 
+    /// @notice What it expects for each update: the federation's deposit.
+    function depositWei() external view returns (uint256);
+
     /// @notice Takes over a finalised round's deposits, those of the committed updates. Called by the
     /// federation alone, once a round, in the order in which rounds are finalised.
     /// @param members bitmap of those whose updates were committed.

@@ -11,9 +11,14 @@ contract RecordingAssessor is IAssessor {
     uint256[] public amounts;
     bytes32[] public lists;
     IFederation.RoundState public stateThen;
+    uint256 public depositWei = 1 ether; // of the fixture's federation
 
     function setFederation(address federation_) external {
         federation = federation_;
+    }
+
+    function setDeposit(uint256 depositWei_) external {
+        depositWei = depositWei_;
     }
 
     function onFinalized(uint64 round, uint256[] calldata members) external payable virtual {
