@@ -23,9 +23,10 @@ from ddcai.encryption import _seal
 from ddcai.encryption.lanes import IntArray
 from ddcai.encryption.parameters import ParameterSet
 from ddcai.encryption.words import WordArray
-from ddcai.errors import DdcaiError
+from ddcai.errors import DdcaiError, ForgedUpdate
 
 _HALF = np.uint64(24)
+_NOISE_BITS = 24
 _LOW = np.uint64((1 << 24) - 1)
 
 
@@ -112,14 +113,43 @@ def rounded(value: int, parameters: ParameterSet) -> int:
 
 
 def decrypt_coefficients(words: WordArray, secret: WordArray, parameters: ParameterSet) -> IntArray:
-    """All coefficients of a ciphertext's message, int64[n], signed."""
-    rows = noisy_message(words, secret, parameters)
+    """All coefficients of a ciphertext's message, int64[n], signed.
+
+    Raises:
+        ForgedUpdate: as `checked_message`.
+    """
+    return checked_message(noisy_message(words, secret, parameters), parameters)
+
+
+def checked_message(rows: WordArray, parameters: ParameterSet) -> IntArray:
+    """The message of c0 + c1 s, uint64[data primes, n]: int64[n], signed.
+
+    Refuses what no honest ciphertext, and no sum of them, can be:
+
+    * a reserved coefficient that is not zero. (0, q/t) is a valid encryption of the key itself,
+      whose coefficients are small. Whoever forges one without knowing the key must have it zero
+      in all reserved places: each is so with a chance of a third.
+    * noise of more than 2**-24 of a step q/t. Honest noise is below 2**-60 of it. Else c0 could
+      be put half a step beside each message, so that a small multiple of the key decides the
+      rounding where the forger wants to know it, and nowhere else.
+
+    Raises:
+        ForgedUpdate: nothing of the message is told.
+    """
     t, q = parameters.plain_modulus, math.prod(parameters.data_primes)
     total: Any = 0
     for row, prime in zip(rows, parameters.data_primes, strict=True):
         cofactor = q // prime
         total = total + row.astype(object) * (pow(cofactor, -1, prime) * cofactor % q)
-    message = (2 * t * (total % q) + q) // (2 * q) % t
+    scaled = t * (total % q)
+    message = (2 * scaled + q) // (2 * q)
+    noise = np.abs(scaled - message * q)  # t times the distance from the message's own place
+    if (noise > q >> _NOISE_BITS).any() or (message[: parameters.reserved] % t).any():
+        raise ForgedUpdate(
+            "a ciphertext is no honest encryption of an update: a contributor forged it, or "
+            "encrypted under another key; cancel the round"
+        )
+    message = message % t
     signed: IntArray = np.where(message > t // 2, message - t, message).astype(np.int64)
     return signed
 

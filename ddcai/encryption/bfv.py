@@ -239,6 +239,7 @@ the unused rest of the last ciphertext is not zero, else values without meaning 
 
         Raises:
             MalformedError: the blob, as `decrypt`.
+            ForgedUpdate: a ciphertext is none of an update: nothing of it is told.
             RoundError: another lane, or heavier vectors.
         """
         p = self._parameters
@@ -256,6 +257,7 @@ the unused rest of the last ciphertext is not zero, else values without meaning 
         for block, words in enumerate(ciphertexts.blocks()):
             here = block_of == block
             rows = _ring.noisy_message(words, self._words, p)
+            _ring.checked_message(rows, p)
             rows = rows[:, slot_of[here]]
             found = _ring.inner_products(rows, vectors[:, here].astype(np.int64), p)
             totals = [total + one for total, one in zip(totals, found, strict=True)]

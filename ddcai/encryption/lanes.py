@@ -3,8 +3,8 @@
 A slot holds v0 + v1 * 2**b + v2 * 2**(2b), each v signed and b = lane_bits. Slots add as
 integers while every sum of a lane stays within +-(2**(b-1) - 1), so lanes never mix.
 Value i of a block is in lane i // n of slot i % n: whole lanes are contiguous. In an assessable set
-it is in lane i % lanes of slot i // lanes: what is opened of an update is of one lane, and that
-must be a fair sample of all its layers, not of one of them.
+the first slots are left zero, and it is in lane i % lanes of slot reserved + i // lanes: what is
+opened of an update is of one lane, which must be a fair sample of all its layers.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def pack_lanes(values: IntArray, parameters: ParameterSet) -> IntArray:
     padded = np.zeros(blocks * parameters.values_per_ciphertext, dtype=np.int64)
     padded[: values.size] = values
     if parameters.assessable:
-        by_lane = padded.reshape(blocks, parameters.poly_modulus_degree, lanes).transpose(0, 2, 1)
+        by_lane = np.zeros((blocks, lanes, parameters.poly_modulus_degree), dtype=np.int64)
+        by_lane[:, :, parameters.reserved :] = padded.reshape(blocks, -1, lanes).transpose(0, 2, 1)
     else:
         by_lane = padded.reshape(blocks, lanes, parameters.poly_modulus_degree)
     slots = by_lane[:, lanes - 1].copy()
@@ -68,7 +69,7 @@ def slots_of(positions: IntArray, parameters: ParameterSet) -> tuple[IntArray, I
     """Where values by index are: ciphertext and slot, int64 each."""
     blocks, within = np.divmod(positions, parameters.values_per_ciphertext)
     if parameters.assessable:
-        return blocks, within // parameters.lanes
+        return blocks, parameters.reserved + within // parameters.lanes
     return blocks, within % parameters.poly_modulus_degree
 
 
@@ -80,7 +81,7 @@ def unpack_lanes(slots: IntArray, values: int, parameters: ParameterSet) -> IntA
     """
     by_lane = split_lanes(slots, parameters)
     if parameters.assessable:
-        by_lane = by_lane.transpose(0, 2, 1)
+        by_lane = by_lane[:, :, parameters.reserved :].transpose(0, 2, 1)
     return by_lane.reshape(-1)[:values].copy()
 
 

@@ -35,6 +35,9 @@ class ParameterSet:
             inner products can be opened (`ddcai.encryption.scalars`): the largest sum of a
             public vector's magnitudes, 4096 coordinates of up to 15. 0 for a set whose values
             are in batching slots.
+        reserved: coefficients at the start of each ciphertext that every honest one leaves zero:
+            with batching a forged encryption of the key is out of range, here nothing else tells
+            it (`ddcai.encryption.bfv.SecretKey`).
     """
 
     id: str
@@ -46,6 +49,7 @@ class ParameterSet:
     lane_bits: int
     max_contributors: int
     block_weight: int = 0
+    reserved: int = 0
 
     @property
     def assessable(self) -> bool:
@@ -80,7 +84,7 @@ class ParameterSet:
     @property
     def values_per_ciphertext(self) -> int:
         """Values that one ciphertext carries."""
-        return self.lanes * self.poly_modulus_degree
+        return self.lanes * (self.poly_modulus_degree - self.reserved)
 
     @property
     def lane_max(self) -> int:
@@ -153,6 +157,7 @@ PARAMETER_SETS: dict[str, ParameterSet] = {
             lane_bits=30,
             max_contributors=1024,
             block_weight=4096 * 15,
+            reserved=64,
         ),
     )
 }

@@ -39,6 +39,7 @@ from ddcai.encryption.opening import fetch_update, update_marks
 from ddcai.encryption.parameters import ParameterSet
 from ddcai.errors import (
     DuplicateUpdate,
+    ForgedUpdate,
     MalformedError,
     NotSealed,
     ScalarBudget,
@@ -157,7 +158,13 @@ class ScalarOpener:
         most = self._value_limit * np.abs(vectors.rows.astype(np.int64)).sum(axis=1)
         opened: dict[str, tuple[int, ...]] = {}
         for address, blob in blobs.items():
-            found = self._secret.inner_products(blob, vectors.lane, vectors.positions, vectors.rows)
+            try:
+                found = self._secret.inner_products(
+                    blob, vectors.lane, vectors.positions, vectors.rows
+                )
+            except ForgedUpdate:
+                opened[address] = ()
+                continue
             honest = bool((np.abs(found) <= most).all())
             opened[address] = tuple(int(one) for one in found) if honest else ()
         return opened

@@ -59,8 +59,9 @@ def test_in_an_assessable_set_lanes_alternate():
     values = np.zeros(parameters.values_per_ciphertext + 6, dtype=np.int64)
     values[10], values[11], values[-1] = 7, -3, 5
     slots = pack_lanes(values, parameters)
-    assert slots[0, 5] == 7 - (3 << parameters.lane_bits)
-    assert slots[1, 2] == 5 << parameters.lane_bits
+    first = parameters.reserved
+    assert slots[0, first + 5] == 7 - (3 << parameters.lane_bits)
+    assert slots[1, first + 2] == 5 << parameters.lane_bits
     assert np.count_nonzero(slots) == 2
 
 

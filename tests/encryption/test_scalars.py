@@ -22,6 +22,7 @@ from ddcai.errors import (
     AlreadyOpened,
     BlobMissing,
     DuplicateUpdate,
+    ForgedUpdate,
     MalformedError,
     NotSealed,
     RoundError,
@@ -228,53 +229,68 @@ def test_an_update_out_of_range_is_not_given_out(world: World):
     assert len(opened[address(0)]) == 3
 
 
-def test_a_forged_ciphertext_makes_scalars_of_the_key(world: World):
-    """(0, q/t) is a valid encryption of the key itself, and its coefficients are in range.
+def _of_the_key(world: World, times: int, offset: float = 0.0) -> bytes:
+    """An update whose first ciphertext encrypts the key, `times` over: (offset, times q/t).
 
-    Nothing tells it from an update; so each scalar of a forger is a linear equation about the
-    key, and the budget is what bounds them (docs/security.md). This test is here so that the
-    documents stay true.
+    The last ciphertext is honest: its unused rest would tell.
     """
-    step = math.prod(SET.data_primes) // SET.plain_modulus
-    primes = np.array(SET.data_primes, dtype=object)
-    words = np.zeros((2, 2, len(SET.data_primes), SET.poly_modulus_degree), np.uint64)
-    for block in range(2):
-        words[block, 1, :, 0] = ((block + 1) * step % primes).astype(np.uint64)
-    forged, wanted = wire.to_blob(words, VALUES, SET), vectors(size=4096, count=3)
-    wanted = dataclasses.replace(wanted, rows=wanted.rows, positions=np.arange(0, 8192, 2))
-    committed = world.committed([KINDS["honest"]])
-    attack = dataclasses.replace(
-        committed, updates=(*committed.updates, world.put(address(1), forged))
-    )
-    opened = world.opener().open(attack, wanted)
-    key = _ring.decrypt_coefficients(words[0], world.secret._words, SET)
-    assert set(key.tolist()) == {-1, 0, 1}
-    expected = wanted.rows.astype(np.int64) @ key[:4096]
-    assert opened[address(1)] == tuple(expected.tolist())
-
-
-def test_a_forged_ciphertext_puts_the_whole_key_into_a_sum(world: World):
-    """In range, so that the key holder opens it: 2 LIMIT times the key, and honest values below."""
-    step = math.prod(SET.data_primes) // SET.plain_modulus
+    q, t = math.prod(SET.data_primes), SET.plain_modulus
     words = wire.parse(world.public.encrypt(KINDS["zero"])).copy()
-    # The last ciphertext stays: its unused rest would tell.
     words[0] = 0
-    words[0, 1, :, 0] = [2 * LIMIT * step % prime for prime in SET.data_primes]
+    words[0, 1, :, 0] = [times * (q // t) % prime for prime in SET.data_primes]
+    if offset:
+        beside = int(offset * q / t)
+        places = slice(SET.reserved, None)
+        words[0, 0, :, places] = np.array([[beside % p] for p in SET.data_primes], np.uint64)
+        # A small multiple of the key decides which way each coefficient is rounded.
+        small = q // t // 4
+        words[0, 1, :, 0] = [small % prime for prime in SET.data_primes]
+    return wire.to_blob(words, VALUES, SET)
+
+
+@pytest.mark.parametrize(("times", "offset"), [(1, 0.0), (2 * LIMIT, 0.0), (0, 0.5), (0, 0.4)])
+def test_a_forger_gets_no_scalar_and_no_sum_of_the_key(
+    world: World, times: int, offset: float
+) -> None:
+    """The key's coefficients are small, so that their range does not tell them from an update's."""
     committed = world.committed([KINDS["honest"]] * 2)
-    updates = (*committed.updates, world.put(address(2), wire.to_blob(words, VALUES, SET)))
-    total = summation.add([world.blobs[digest] for _, digest in updates])
+    forged = world.put(address(2), _of_the_key(world, times, offset))
+    attack = dataclasses.replace(committed, updates=(*committed.updates, forged))
+    opened = world.opener().open(attack, vectors(count=3))
+    assert opened[address(2)] == ()
+    assert len(opened[address(0)]) == len(opened[address(1)]) == 3
+    total = summation.add([world.blobs[digest] for _, digest in attack.updates])
     sealed = SealedRound(
         context=CONTEXT,
         min_contributors=3,
         sum_digest=digests.sum_digest(CONTEXT, total),
-        updates=updates,
+        updates=attack.updates,
         encryption_key_digest=world.public.digest(),
     )
     holder = KeyHolder(world.secret, world.folder / "sums", world.fetch, value_limit=LIMIT)
-    values = holder.open(sealed).values[: SET.values_per_ciphertext : SET.lanes]
-    words[0, 1, :, 0] = [step % prime for prime in SET.data_primes]
-    key = _ring.decrypt_coefficients(words[0], world.secret._words, SET)
-    assert np.array_equal(np.rint(values / (2 * LIMIT)).astype(np.int64), key)
+    with pytest.raises(ForgedUpdate, match="no honest encryption"):
+        holder.open(sealed)
+
+
+def test_each_check_sees_what_the_other_does_not(world: World) -> None:
+    """Without reserved zeros the key would be opened, without the noise its signs."""
+    free = dataclasses.replace(SET, reserved=0)
+    secret, primes = world.secret._words, np.array(SET.data_primes, dtype=object)
+    of_the_key = wire.parse(_of_the_key(world, 1))[0]
+    key = _ring.decrypt_coefficients(of_the_key, secret, free)
+    assert set(key.tolist()) == {-1, 0, 1}
+    beside = wire.parse(_of_the_key(world, 0, 0.4))[0]
+    rows = _ring.noisy_message(beside, secret, SET)
+    q, t = math.prod(SET.data_primes), SET.plain_modulus
+    total = sum(
+        row.astype(object) * (pow(q // int(p), -1, int(p)) * (q // int(p)) % q)
+        for row, p in zip(rows, primes, strict=True)
+    )
+    rounded = (2 * t * (total % q) + q) // (2 * q) % t
+    assert not rounded[: SET.reserved].any()  # the zeros alone would not tell
+    assert np.array_equal(rounded[SET.reserved :] == 1, key[SET.reserved :] == 1)
+    with pytest.raises(ForgedUpdate):
+        _ring.checked_message(rows, SET)
 
 
 def test_vectors_have_a_digest_of_every_part():
