@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import rlp
 from eth_abi import abi
 from eth_account.signers.local import LocalAccount
 from eth_utils.abi import get_abi_input_types
-from eth_utils.address import to_checksum_address
+from eth_utils.address import to_canonical_address, to_checksum_address
+from eth_utils.crypto import keccak
 from web3 import Web3
 
 from ddcai.chain import abi_errors, artifact
@@ -19,7 +21,7 @@ from ddcai.chain.deployment_file import DeploymentFile, check_address, check_nam
 from ddcai.chain.head import TEACHABLE
 from ddcai.chain.node.connection import RpcFailure, request
 from ddcai.chain.quorum import CONTRACTS
-from ddcai.chain.records import Rules
+from ddcai.chain.records import Rules, WindowRules
 from ddcai.chain.transactions import DEFAULT_FEE_CAP_WEI, Sender
 from ddcai.digests import config_digest
 from ddcai.errors import ChainError, ConfigurationError, ContractReverted
@@ -121,6 +123,7 @@ def deploy_federation(
     name: str = "federation",
     quorum_scheme: str = "bls",
     teaching: tuple[int, int] | None = None,
+    windows: WindowRules | None = None,
     max_fee_per_gas_wei: int = DEFAULT_FEE_CAP_WEI,
 ) -> Deployment:
     """Deploys head, quorum and federation, and hands the first two to the third.
@@ -138,6 +141,8 @@ def deploy_federation(
         quorum_scheme: how contributors attest, ``bls`` or ``ecdsa``.
         teaching: for a head that contributions teach between rounds: the learning rate, and
             the configuration's ``training.encoder_every``. None for one that rounds alone write.
+        windows: of a federation whose updates are judged: a `WindowAssessment` with these rules
+            is deployed too, and named in the rules. None: nobody judges.
 
     Raises:
         ConfigurationError: the configuration is not the one in the rules, or a bad name.
@@ -189,6 +194,11 @@ def deploy_federation(
             write(head, "load", start, list(head_words[start : start + _TEACHABLE_WORDS]))
         write(head, "seal")
     quorum = create(CONTRACTS[quorum_scheme])
+    if windows is not None:
+        nonce = int(request(w3, "eth_getTransactionCount", [account.address, "pending"]), 16)
+        future = create_address(account.address, nonce + 1)
+        assessment = create("WindowAssessment", future, windows.to_abi(rules.deposit_wei))
+        rules = replace(rules, assessment=assessment.address)
     before = int(request(w3, "eth_blockNumber", []), 16)
     federation = create(
         "Federation",
@@ -212,6 +222,12 @@ def deploy_federation(
         encryption_key_digest="0x" + rules.encryption_key_digest.hex(),
         initial_model_digest="0x" + initial_model_digest.hex(),
     )
+
+
+def create_address(account: str, nonce: int) -> str:
+    """Where the transaction of this nonce creates a contract (yellow paper, equation 88)."""
+    encoded = rlp.encode([to_canonical_address(account), nonce])
+    return str(to_checksum_address(keccak(encoded)[12:]))
 
 
 def creation(what: str, arguments: Sequence[Any]) -> bytes:

@@ -88,6 +88,35 @@ class Rules:
         return cls(**named)
 
 
+@dataclass(frozen=True, kw_only=True)
+class WindowRules:
+    """The rules by which deposits are judged, as ``IAssessment.Rules`` has them.
+
+    Attributes:
+        window_rounds: of a full window, 1 to 255.
+        verdict_period_s: from a window's last round to the last moment of a verdict.
+        dispute_period_s, resolve_period_s: to dispute it; to resolve a dispute after that.
+        take_wait_s, anyone_wait_s: from when a verdict stands until forfeited deposits are shared
+            out, and until anyone may have what was not taken.
+        bond_wei: of whoever posts or disputes a verdict.
+        bounty_per_update_wei: from the pool, for each agreed update.
+    """
+
+    window_rounds: int
+    verdict_period_s: int = 7 * 86_400
+    dispute_period_s: int = 86_400
+    resolve_period_s: int = 3 * 86_400
+    take_wait_s: int = 0
+    anyone_wait_s: int = 30 * 86_400
+    bond_wei: int = 10**16
+    bounty_per_update_wei: int = 0
+
+    def to_abi(self, deposit_wei: int) -> tuple[Any, ...]:
+        """The fields in the contract's order, with the federation's deposit."""
+        before, after = astuple(self)[:6], astuple(self)[6:]
+        return (*before, deposit_wei, *after)
+
+
 @dataclass(frozen=True)
 class Member:
     """A member: its account, its index in every bitmap, and whether it takes part now."""

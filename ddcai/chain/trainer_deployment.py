@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import rlp
 from eth_account.signers.local import LocalAccount
-from eth_utils.address import is_address, to_canonical_address, to_checksum_address
-from eth_utils.crypto import keccak
+from eth_utils.address import is_address, to_checksum_address
 from web3 import Web3
 
 from ddcai.chain import abi_errors, artifact
 from ddcai.chain.contract import Contract
-from ddcai.chain.deploy import creation
+from ddcai.chain.deploy import create_address, creation
 from ddcai.chain.deployment_file import DeploymentFile, check_address, check_name, check_number
 from ddcai.chain.head import TEACHABLE, teaching
 from ddcai.chain.incentive import NewIncentive
@@ -91,12 +89,6 @@ class Plan:
     trainer: str
     done: int
     gas: int
-
-
-def create_address(account: str, nonce: int) -> str:
-    """Where the transaction of this nonce creates a contract (yellow paper, equation 88)."""
-    encoded = rlp.encode([to_canonical_address(account), nonce])
-    return str(to_checksum_address(keccak(encoded)[12:]))
 
 
 def plan_trainer(w3: Web3, account: str, model: str, incentive: NewIncentive) -> Plan:

@@ -34,6 +34,7 @@ from ddcai.models import state
 from ddcai.models.state import State
 from ddcai.models.trained import require_rest_unchanged, trained_part
 from ddcai.quorum import AttestationKey
+from ddcai.rounds.judging import Judge
 from ddcai.rounds.party import Party
 from ddcai.rounds.result import next_model, quantiser
 
@@ -224,6 +225,11 @@ class Contributor:
             raise AttestationRefused(
                 f"round {round_} was sealed without this contributor's update: not signed"
             )
+        if self.party.config.assessment is not None:
+            try:
+                Judge(self.party).check(record)
+            except VerificationError as error:
+                raise AttestationRefused(f"{error}: not signed") from error
         context = self.party.context(round_)
         opened_digest = digests.opened_digest(context, opened)
         try:

@@ -14,6 +14,7 @@ from ddcai.chain.records import RoundRecord, RoundState, Submission
 from ddcai.chain.transactions import Receipt
 from ddcai.encryption.opening import first_mark, mark_bytes, opened_from_blob
 from ddcai.encryption.parameters import parameter_set
+from ddcai.encryption.summation import SumAccumulator
 from ddcai.errors import (
     BlobMissing,
     ConfigurationError,
@@ -25,7 +26,8 @@ from ddcai.models import state
 from ddcai.models.state import State
 from ddcai.models.trained import num_values
 from ddcai.rounds.collection import Collection
-from ddcai.rounds.keyholder import Opening
+from ddcai.rounds.judging import Judge
+from ddcai.rounds.keyholder import OpenedScalars, Opening
 from ddcai.rounds.party import Party
 from ddcai.rounds.result import Result, next_model
 
@@ -60,7 +62,7 @@ class Coordinator:
         last = federation.last_round()
         if last:
             record = federation.round(last)
-            if record.state in (RoundState.OPEN, RoundState.SEALED):
+            if record.state in (RoundState.OPEN, RoundState.COMMITTED, RoundState.SEALED):
                 return record
         federation.open_round(last + 1, federation.model_digest())
         return federation.round(last + 1)
@@ -91,13 +93,8 @@ class Coordinator:
         Raises:
             RoundError: fewer updates than the federation's minimum.
         """
-        minimum = self.party.federation.rules().min_contributors
         accepted = set(collection.accepted)
-        if len(accepted) < minimum:
-            raise RoundError(
-                f"round {record.number} has {len(accepted)} updates, but needs {minimum}: "
-                "it cannot be sealed; cancel it, and every deposit goes back"
-            )
+        self._require_enough(record, len(accepted))
         blob = collection.sum_blob()
         digest = digests.sum_digest(self.party.context(record.number), blob)
         self.party.store.put(digest, blob)
@@ -106,6 +103,74 @@ class Coordinator:
         self.party.federation.seal_round(record.number, digest, indices)
         self._spent[record.number] = collection.marks
         return self.party.federation.round(record.number)
+
+    def commit(self, record: RoundRecord, collection: Collection) -> RoundRecord:
+        """Fixes the list of delivered updates on chain, in an assessed federation.
+
+        Raises:
+            RoundError: fewer updates than the federation's minimum.
+        """
+        accepted = set(collection.accepted)
+        self._require_enough(record, len(accepted))
+        submissions = self.party.federation.round(record.number).submissions
+        indices = [item.index for item in submissions if item.address in accepted]
+        self.party.federation.commit_round(record.number, indices)
+        self._spent[record.number] = collection.marks
+        return self.party.federation.round(record.number)
+
+    def draw(self, record: RoundRecord) -> RoundRecord:
+        """Draws a committed round's randomness, once the draw's block is mined."""
+        if record.commitment is None or not record.commitment.drawn:
+            self.party.federation.draw_round(record.number)
+        return self.party.federation.round(record.number)
+
+    def publish_anchor(self, record: RoundRecord) -> bytes | None:
+        """Makes the update of the root set and puts it into the store; None with another anchor."""
+        anchor = Judge(self.party).anchor(record)
+        if anchor is None:
+            return None
+        digest = state.digest(anchor)
+        self.party.store.put(digest, state.to_canonical(anchor))
+        return digest
+
+    def seal_judged(
+        self, record: RoundRecord, anchor: bytes | None, scalars: OpenedScalars
+    ) -> RoundRecord:
+        """Passes the committed updates through the gate, and seals the sum of the accepted ones.
+
+        Raises:
+            VerificationError: the key holder did not sign these scalars, or they are of others.
+            RoundError: fewer were accepted than the federation's minimum.
+        """
+        judge = Judge(self.party)
+        view = judge.view(record, judge.published_anchor(record, anchor))
+        judged = judge.judge(record, view, anchor, scalars.by_contributor, scalars.signature)
+        self._require_enough(record, len(judged.accepted))
+        assert record.commitment is not None
+        listed = [one for one in record.commitment.committed if one.address in judged.accepted]
+        base = self.current_model()
+        parameters = parameter_set(self.party.config.encryption.parameter_set)
+        values = num_values(self.party.config, base, record.number)
+        total = SumAccumulator(parameters, values)
+        for item in listed:
+            total.add(self.party.store.get(item.digest))
+        blob, document = total.to_blob(), judged.to_blob()
+        context = self.party.context(record.number)
+        digest, scores = digests.sum_digest(context, blob), digests.scores_digest(context, document)
+        self.party.store.put(digest, blob)
+        self.party.store.put(scores, document)
+        self.party.federation.seal_assessed_round(
+            record.number, digest, [item.index for item in listed], scores
+        )
+        return self.party.federation.round(record.number)
+
+    def _require_enough(self, record: RoundRecord, count: int) -> None:
+        minimum = self.party.federation.rules().min_contributors
+        if count < minimum:
+            raise RoundError(
+                f"round {record.number} has {count} updates, but needs {minimum}: it cannot be "
+                "sealed; cancel it, and every deposit goes back"
+            )
 
     def everybody_delivered(self, record: RoundRecord, collection: Collection) -> bool:
         """Whether all that committed an update are in the sum, so that it can be sealed now."""

@@ -10,7 +10,7 @@ from eth_account.signers.local import LocalAccount
 from ddcai import digests
 from ddcai.chain.deploy import Deployment, deploy_federation
 from ddcai.chain.node.connection import connect
-from ddcai.chain.records import Rules
+from ddcai.chain.records import Rules, WindowRules
 from ddcai.chain.transactions import Receipt
 from ddcai.configuration import FederationConfig
 from ddcai.encryption.bfv import PublicKey
@@ -66,6 +66,11 @@ class Founding:
                 f"the encryption key is of parameter set {public_key.parameters.id}, but "
                 f"encryption.parameter_set is {parameter_set}: make a key for that set"
             )
+        if config.assessment is not None and not public_key.parameters.assessable:
+            raise ConfigurationError(
+                f"encryption.parameter_set is {parameter_set}: an assessment opens scalars of "
+                "single updates, which takes bfv-8192-2x30"
+            )
         most = config.encryption.max_contributors
         built_in = config.model.entry_point is None and config.task.features
         if built_in and config.training.encoder_every:
@@ -102,11 +107,14 @@ class Founding:
         finalize_period_s: int = 3600,
         quorum_scheme: str = "bls",
         learning_rate: int | None = None,
+        windows: WindowRules | None = None,
     ) -> Deployment:
         """Puts configuration, key and first model into the store, then deploys.
 
         Args are those of `ddcai.chain.records.Rules`; ``quorum_scheme`` is ``bls`` or ``ecdsa``;
         with a ``learning_rate``, 1 to 255, contributions of data teach the head between rounds.
+        Where the configuration has an assessment, deposits are held and judged by windows of
+        rounds, by default with the rules of `WindowRules`.
         Publishing first is harmless if the
         deployment fails: nothing refers to the blobs yet.
         """
@@ -124,6 +132,15 @@ class Founding:
             config_digest=self.config.digest(),
             encryption_key_digest=self.public_key.digest(),
         )
+        assessment = self.config.assessment
+        if assessment is not None and windows is None:
+            windows = WindowRules(window_rounds=assessment.window)
+        judged = None if windows is None else windows.window_rounds
+        if judged != (None if assessment is None else assessment.window):
+            raise ConfigurationError(
+                f"windows of {judged} rounds, but the configuration's assessment is {assessment}: "
+                "give assessment.window rounds, and windows only with an assessment"
+            )
         store.put(rules.config_digest, digests.canonical_json(self.config.to_json()))
         store.put(rules.encryption_key_digest, self.public_key.to_blob())
         store.put(self.first.model_digest, state.to_canonical(self.first.model))
@@ -140,6 +157,7 @@ class Founding:
             config=self.config.to_json(),
             name=self.config.name,
             quorum_scheme=quorum_scheme,
+            windows=windows,
             teaching=(
                 None
                 if learning_rate is None
