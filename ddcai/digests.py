@@ -137,20 +137,6 @@ def assessment_digest(settings: Any) -> bytes:
     return keccak(tag("assessment") + canonical_json(settings))
 
 
-def assessment_seed(context: RoundContext, *, block_hash: bytes, commitments: bytes) -> bytes:
-    """The 32 bytes from which a round's block and projections are drawn.
-
-    Args:
-        context: chain, contract and round.
-        block_hash: of a block that came after the last commitment.
-        commitments: digest of what was committed, so that one seed belongs to one list.
-    """
-    for field in (block_hash, commitments):
-        if len(field) != DIGEST_BYTES:
-            raise ValueError(f"a digest has 32 bytes, not {len(field)}")
-    return keccak(tag("assessment-seed") + context.words() + block_hash + commitments)
-
-
 def root_sample_digest(sample: bytes, label: int) -> bytes:
     """Digest of one sample of a root set, a leaf of its tree."""
     return keccak(tag("root-sample") + _word(label) + keccak(sample))
@@ -171,17 +157,21 @@ def verdicts_digest(verdicts: bytes) -> bytes:
     return keccak(tag("verdicts") + verdicts)
 
 
-def scalars_digest(context: RoundContext, committed: bytes, opened: Any) -> bytes:
+def scalars_digest(
+    context: RoundContext, committed: bytes, opened: Any, *, movement: bool = False
+) -> bytes:
     """Digest of the scalars that were opened of a round's updates.
 
     Args:
         context: chain, contract and round.
         committed: `list_digest` of the updates.
         opened: integers by contributor, as a JSON value.
+        movement: whether they are those of the model's later movement, not those of the gate.
     """
     if len(committed) != DIGEST_BYTES:
         raise ValueError(f"a digest has 32 bytes, not {len(committed)}")
-    return keccak(tag("scalars") + context.words() + committed + keccak(canonical_json(opened)))
+    kind = tag("movement-scalars" if movement else "scalars")
+    return keccak(kind + context.words() + committed + keccak(canonical_json(opened)))
 
 
 def scores_digest(context: RoundContext, document: bytes) -> bytes:
@@ -219,6 +209,45 @@ def drawn_randomness(context: RoundContext, committed: bytes, prev_randao: bytes
         if len(field) != DIGEST_BYTES:
             raise ValueError(f"a digest has 32 bytes, not {len(field)}")
     return keccak(tag("draw") + context.words() + committed + prev_randao)
+
+
+def window_digest(context: RoundContext, document: bytes) -> bytes:
+    """Digest of what a window's verdicts follow from (`ddcai.rounds.verdicts`).
+
+    Args:
+        context: chain, federation and the window's last round.
+        document: its bytes.
+    """
+    return keccak(tag("window") + context.words() + keccak(document))
+
+
+def verdict_message(
+    chain_id: int,
+    assessment: str,
+    window: int,
+    attempt: int,
+    *,
+    scores: bytes,
+    agreed: Sequence[int],
+    points: Sequence[int],
+) -> bytes:
+    """The 32 bytes that a quorum signs under a window's verdict.
+
+    Args:
+        assessment: the contract that judges.
+        window: from 1.
+        attempt: 0; 1 to settle a dispute.
+        scores: `window_digest`.
+        agreed: words of the bitmap of members that agreed.
+        points: one for each of them, by member index.
+    """
+    if len(scores) != DIGEST_BYTES:
+        raise ValueError(f"a digest has 32 bytes, not {len(scores)}")
+    arrays = b"".join(_word(len(one)) + b"".join(map(_word, one)) for one in (agreed, points))
+    # Two dynamic arrays: where each begins, then length and items.
+    records = keccak(_word(64) + _word(96 + 32 * len(agreed)) + arrays)
+    bound = _word(chain_id) + _address_word(assessment) + _word(window) + _word(attempt)
+    return keccak(tag("verdict") + bound + scores + records)
 
 
 def result_message(

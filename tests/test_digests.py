@@ -228,3 +228,38 @@ def test_the_digests_of_contributions_are_the_contract_s_layout() -> None:
     assert record == keccak(encode(types, [tag("record"), 1, ADDRESS, data, 0, 7, 9]))
     with pytest.raises(ValueError, match="32 bytes"):
         digests.record_digest(**fields | {"data": b""}, price_wei=7, time=9)  # type: ignore[arg-type]
+
+
+@given(
+    st.integers(0, 2**256 - 1),
+    st.binary(min_size=20, max_size=20).map(to_checksum_address),
+    st.integers(0, 2**64 - 1),
+    st.integers(0, 1),
+    words,
+    st.lists(st.integers(0, 2**256 - 1), max_size=4),
+    st.lists(st.integers(0, 2**32 - 1), max_size=5),
+)
+def test_a_verdict_s_message_is_what_solidity_encodes(
+    chain_id: int,
+    assessment: str,
+    window: int,
+    attempt: int,
+    scores: bytes,
+    agreed: list[int],
+    points: list[int],
+) -> None:
+    records = keccak(encode(["uint256[]", "uint32[]"], [agreed, points]))
+    types = ["bytes32", "uint256", "address", "uint64", "uint256", "bytes32", "bytes32"]
+    bound = [digests.tag("verdict"), chain_id, assessment, window, attempt, scores, records]
+    assert digests.verdict_message(
+        chain_id, assessment, window, attempt, scores=scores, agreed=agreed, points=points
+    ) == keccak(encode(types, bound))
+
+
+def test_scalars_of_one_purpose_serve_in_no_other() -> None:
+    committed = bytes(32)
+    found = {
+        digests.scalars_digest(CONTEXT, committed, {"a": [1]}, movement=movement)
+        for movement in (False, True)
+    }
+    assert len(found) == 2

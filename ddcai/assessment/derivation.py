@@ -1,7 +1,7 @@
 """What is drawn, and what is public: the block, the projections and the directions.
 
 Every party makes these by itself from 32 bytes that the chain gave after the commitments
-(`ddcai.digests.assessment_seed`) and from the public models. All arithmetic is on integers, or
+(`ddcai.digests.drawn_randomness`) and from the public models. All arithmetic is on integers, or
 elementwise in IEEE float64, or `math.fsum`: the same bits on every machine.
 
 Guarantees:

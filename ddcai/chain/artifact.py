@@ -21,6 +21,7 @@ NAMES = (
     "SelfAssessment",
     "Points",
     "Bounty",
+    "WindowAssessment",
     "DensePerceptron",
     "NaiveBayes",
     "NearestCentroid",

@@ -13,10 +13,11 @@ from eth_utils.address import is_address, to_checksum_address
 from web3 import Web3
 
 from ddcai.chain import artifact
+from ddcai.chain.assessment import Assessment
 from ddcai.chain.block_header import block_header
 from ddcai.chain.contract import Contract
 from ddcai.chain.events import events
-from ddcai.chain.node.connection import request
+from ddcai.chain.node.connection import mines_on_request, request
 from ddcai.chain.quorum import Quorum
 from ddcai.chain.records import (
     Commitment,
@@ -30,7 +31,13 @@ from ddcai.chain.records import (
     bitmap_indices,
 )
 from ddcai.chain.transactions import Receipt, Sender, ether
-from ddcai.errors import ChainError, ChainUnreachable, InsufficientBalance, NotAFederation
+from ddcai.errors import (
+    ChainError,
+    ChainUnreachable,
+    ConfigurationError,
+    InsufficientBalance,
+    NotAFederation,
+)
 
 ZERO_DIGEST = bytes(32)
 # submitUpdate, refund and take: 75k, 60k and 60k gas.
@@ -134,6 +141,17 @@ class Federation:
         if "scheme" not in self._fixed:
             self._fixed["scheme"] = self.quorum().scheme()
         return str(self._fixed["scheme"])
+
+    def assessment(self) -> Assessment:
+        """The contract that judges updates; sends from this federation's sender.
+
+        Raises:
+            ConfigurationError: updates of this federation are not judged.
+        """
+        rules = self.rules()
+        if not rules.assessed:
+            raise ConfigurationError(f"the updates of federation {self.address} are not judged")
+        return Assessment(self._w3, rules.assessment, self.sender)
 
     def head_address(self) -> str:
         """The contract that holds the model's last layer."""
@@ -366,6 +384,18 @@ class Federation:
     def commit_round(self, number: int, indices: Sequence[int]) -> Receipt:
         """Fixes whose updates are judged; coordinator of an assessed federation only."""
         return self._send("commitRound", number, bitmap(indices))
+
+    def draw_ready(self, number: int) -> bool:
+        """Whether the block that a committed round's draw waits for is buried by another.
+
+        A trial chain mines for transactions alone: it is asked for a block.
+        """
+        draw_block = int(self._contract.call("commitmentOf", number)[0])
+        if int(request(self._w3, "eth_blockNumber", []), 16) > draw_block:
+            return True
+        if mines_on_request(self._w3):
+            request(self._w3, "evm_mine", [])
+        return False
 
     def draw_round(self, number: int) -> Receipt:
         """Draws the randomness of a committed round, by its draw block's header; anyone.

@@ -116,6 +116,12 @@ class WindowRules:
         before, after = astuple(self)[:6], astuple(self)[6:]
         return (*before, deposit_wei, *after)
 
+    @classmethod
+    def from_abi(cls, values: Sequence[Any]) -> WindowRules:
+        """Rules from the fields in the contract's order; the deposit is the federation's."""
+        own = [*values[:6], *values[7:]]
+        return cls(**dict(zip(cls.__dataclass_fields__, own, strict=True)))
+
 
 @dataclass(frozen=True)
 class Member:

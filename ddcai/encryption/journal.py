@@ -103,7 +103,12 @@ class Journal:
         Raises:
             AlreadyOpened: an entry is damaged.
         """
-        paths = set(self._folder.glob(f"{_prefix(context)}*.json")) - {self._path(context)}
+        own = (self._read(self._path(context)) or {}).get("scalars", 0)
+        return self.scalars_in_all(context) - int(own)
+
+    def scalars_in_all(self, context: RoundContext) -> int:
+        """The same, of all rounds of the context's federation."""
+        paths = self._folder.glob(f"{_prefix(context)}*.json")
         return sum(int((self._read(path) or {}).get("scalars", 0)) for path in paths)
 
     def _path(self, context: RoundContext) -> Path:

@@ -23,7 +23,7 @@ how many one account gets, not how many accounts ask.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -112,7 +112,8 @@ class ScalarOpener:
             as dear as the key holder's journal of sums.
         fetch: update digest to blob; from anywhere, for what it returns is checked.
         value_limit: largest magnitude of one contributor's integer.
-        budget: scalars of one contributor that may ever be opened for this purpose.
+        budget: scalars of one contributor that may ever be opened.
+        beside: journals of other purposes, whose scalars count as well.
     """
 
     def __init__(
@@ -123,9 +124,10 @@ class ScalarOpener:
         *,
         value_limit: int,
         budget: int,
+        beside: Sequence[Path] = (),
     ) -> None:
         self._secret, self._fetch = secret, fetch
-        self._journal = Journal(journal)
+        self._journal, self._beside = Journal(journal), [Journal(one) for one in beside]
         self._value_limit, self._budget = value_limit, budget
 
     def __repr__(self) -> str:
@@ -147,10 +149,11 @@ class ScalarOpener:
         digest, scalars = vectors.digest(), len(vectors.rows)
         self._journal.check(context, key, digest, committed.updates)
         spent = self._journal.scalars_elsewhere(context)
+        spent += sum(one.scalars_in_all(context) for one in self._beside)
         if spent + scalars > self._budget:
             raise ScalarBudget(
                 f"round {context.round} asks for {scalars} scalars of each update; {spent} were "
-                f"opened in other rounds, and the budget is {self._budget}: raise it in the key "
+                f"opened before, and the budget is {self._budget}: raise it in the key "
                 "holder's settings, or end the federation"
             )
         blobs = self._collect(committed)

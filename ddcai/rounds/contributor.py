@@ -18,12 +18,14 @@ from pathlib import Path
 import numpy as np
 
 from ddcai import digests
+from ddcai.chain.assessment import Assessment, WindowState
 from ddcai.chain.records import RoundRecord, RoundState
 from ddcai.chain.transactions import Receipt
 from ddcai.encryption.opening import opened_from_blob
 from ddcai.errors import (
     AttestationRefused,
     DataError,
+    MalformedError,
     NotSealed,
     PolicyError,
     StoreError,
@@ -37,6 +39,7 @@ from ddcai.quorum import AttestationKey
 from ddcai.rounds.judging import Judge
 from ddcai.rounds.party import Party
 from ddcai.rounds.result import next_model, quantiser
+from ddcai.rounds.verdicts import WindowJudge, WindowVerdicts
 
 log = logging.getLogger("ddcai.node")
 
@@ -243,6 +246,52 @@ class Contributor:
         self._remember_message(record, message)
         return self._key.sign(message)
 
+    def attest_verdict(self, window: int, digest: bytes) -> bytes:
+        """Recomputes a window's verdicts from their document, and signs them.
+
+        Args:
+            window: its number.
+            digest: of the document, in the store.
+
+        Returns:
+            A signature under the verdict's message: BLS 96 bytes, ECDSA 65.
+
+        Raises:
+            AttestationRefused: the window does not wait for a verdict; other rounds have been
+                finalised since, which tell more; the verdicts do not follow.
+            BlobMissing, StoreError: what they follow from cannot be had.
+        """
+        judge = WindowJudge(self.party)
+        record = judge.assessment.window(window)
+        if record.state not in (WindowState.FILLING, WindowState.FULL):
+            raise AttestationRefused(
+                f"window {window} is {record.state.name}, and waits for no verdict: not signed"
+            )
+        try:
+            verdicts = judge.check(record, digest)
+            judge.require_latest(record, verdicts)
+        except (VerificationError, MalformedError) as error:
+            raise AttestationRefused(f"{error}: not signed") from error
+        return self._key.sign(verdicts.message(self.party, 0))
+
+    def attest_resolution(self, window: int) -> tuple[WindowVerdicts, bytes]:
+        """Recomputes a disputed window's verdicts, and signs what the scalars lead to.
+
+        Returns:
+            The verdicts and the signature, for `Assessment.resolve`.
+
+        Raises:
+            AttestationRefused: there is no dispute to settle.
+            VerificationError, MalformedError, BlobMissing, StoreError: nothing can be computed
+                from what was posted: the verdict falls, and the disputers' deposits come back.
+        """
+        judge = WindowJudge(self.party)
+        record = judge.assessment.window(window)
+        if record.state is not WindowState.DISPUTED:
+            raise AttestationRefused(f"window {window} is {record.state.name}: not signed")
+        verdicts = judge.remade(record)
+        return verdicts, self._key.sign(verdicts.message(self.party, 1))
+
     def settle(self, rounds: range | None = None) -> list[Receipt]:
         """Takes back what is this contributor's: deposits, and shares of forfeited ones.
 
@@ -265,6 +314,8 @@ class Contributor:
         takes = [number for number, (_, take_wei) in owed.items() if take_wei]
         if takes:
             receipts.append(federation.take(takes))
+        if federation.rules().assessed:
+            receipts += settle_windows(federation.assessment(), address)
         return receipts
 
     def _digest(self, record: RoundRecord, blob: bytes) -> bytes:
@@ -278,6 +329,21 @@ class Contributor:
             raise AttestationRefused(
                 f"another result of round {record.number} was signed before: not signed"
             )
+
+
+def settle_windows(assessment: Assessment, address: str) -> list[Receipt]:
+    """Takes what windows and bonds owe the assessment's sender."""
+    receipts = []
+    numbers = [
+        number
+        for number in range(1, assessment.window_count() + 1)
+        if any(assessment.claimable(number, address))
+    ]
+    if numbers:
+        receipts.append(assessment.claim(numbers))
+    if assessment.owed_wei(address):
+        receipts.append(assessment.withdraw())
+    return receipts
 
 
 def _write_once(path: Path, data: bytes) -> bytes:

@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping
 
 from ddcai import digests
+from ddcai.assessment.root_set import commitment as root_commitment
+from ddcai.chain.assessment import WindowRecord, WindowState
 from ddcai.chain.records import RoundRecord, RoundState, Submission
 from ddcai.chain.transactions import Receipt
 from ddcai.encryption.opening import first_mark, mark_bytes, opened_from_blob
@@ -23,19 +25,29 @@ from ddcai.errors import (
     RoundError,
 )
 from ddcai.models import state
+from ddcai.models.anchor import root_set_from_blob
 from ddcai.models.state import State
 from ddcai.models.trained import num_values
 from ddcai.rounds.collection import Collection
 from ddcai.rounds.judging import Judge
-from ddcai.rounds.keyholder import OpenedScalars, Opening
+from ddcai.rounds.keyholder import Opening
 from ddcai.rounds.party import Party
 from ddcai.rounds.result import Result, next_model
+from ddcai.rounds.scalars import OpenedScalars
+from ddcai.rounds.verdicts import Movement, WindowJudge, WindowVerdicts
 
 
 class Coordinator:
-    """Orders the rounds of one federation."""
+    """Orders the rounds of one federation.
 
-    def __init__(self, party: Party) -> None:
+    Args:
+        party: its chain, account and store.
+        root_set: the root set that the configuration commits to, as
+            `ddcai.models.anchor.root_set_to_blob` has it; it is shown once updates are committed.
+            Not needed any more where the store has it.
+    """
+
+    def __init__(self, party: Party, root_set: bytes | None = None) -> None:
         expected = party.federation.rules().coordinator
         if party.address != expected:
             raise ConfigurationError(
@@ -43,6 +55,7 @@ class Coordinator:
                 "give the coordinator's keystore"
             )
         self.party = party
+        self._root_set = root_set
         self._spent: dict[int, frozenset[bytes]] = {}
 
     def now(self) -> int:
@@ -118,6 +131,31 @@ class Coordinator:
         self._spent[record.number] = collection.marks
         return self.party.federation.round(record.number)
 
+    def require_root_set(self) -> None:
+        """Checks, before a round is opened, that its updates can be judged.
+
+        Raises:
+            ConfigurationError: the configuration names a root set; this is another, or there
+                is none.
+        """
+        rule = self.party.config.assessment
+        if rule is None or rule.anchor != "root_set":
+            return
+        committed = bytes.fromhex(rule.root_set)
+        if self._root_set is None:
+            if self.party.store.has(digests.root_set_blob_digest(committed)):
+                return
+            raise ConfigurationError(
+                f"root-set is not set: give the file of the root set {rule.root_set}, by which "
+                "updates are judged"
+            )
+        found = root_commitment(*root_set_from_blob(self._root_set)).hex()
+        if found != rule.root_set:
+            raise ConfigurationError(
+                f"the root set given is {found}, but the federation's is {rule.root_set}: give "
+                "the file that it was founded with"
+            )
+
     def draw(self, record: RoundRecord) -> RoundRecord:
         """Draws a committed round's randomness, once the draw's block is mined."""
         if record.commitment is None or not record.commitment.drawn:
@@ -125,7 +163,12 @@ class Coordinator:
         return self.party.federation.round(record.number)
 
     def publish_anchor(self, record: RoundRecord) -> bytes | None:
-        """Makes the update of the root set and puts it into the store; None with another anchor."""
+        """Shows the root set, makes its update and puts it into the store; None with another
+        anchor. Not before the draw: who knows the root set can shape an update by it."""
+        rule = self.party.config.assessment
+        if self._root_set is not None and rule is not None and rule.root_set:
+            committed = bytes.fromhex(rule.root_set)
+            self.party.store.put(digests.root_set_blob_digest(committed), self._root_set)
         anchor = Judge(self.party).anchor(record)
         if anchor is None:
             return None
@@ -144,7 +187,7 @@ class Coordinator:
         """
         judge = Judge(self.party)
         view = judge.view(record, judge.published_anchor(record, anchor))
-        judged = judge.judge(record, view, anchor, scalars.by_contributor, scalars.signature)
+        judged = judge.judge(record, view, anchor, scalars)
         self._require_enough(record, len(judged.accepted))
         assert record.commitment is not None
         listed = [one for one in record.commitment.committed if one.address in judged.accepted]
@@ -163,6 +206,49 @@ class Coordinator:
             record.number, digest, [item.index for item in listed], scores
         )
         return self.party.federation.round(record.number)
+
+    def judge_window(self, window: WindowRecord, until: int, movement: Movement) -> WindowVerdicts:
+        """Computes a window's verdicts, and puts their document into the store."""
+        verdicts = WindowJudge(self.party).verdicts(window, until, movement)
+        self.party.store.put(verdicts.digest, verdicts.blob)
+        return verdicts
+
+    def check_verdict_signature(
+        self, verdicts: WindowVerdicts, signer: Submission, signature: bytes
+    ) -> None:
+        """Raises VerificationError or MalformedError unless the signer attested these verdicts."""
+        key = self.party.federation.pubkey(signer.index)
+        self.party.scheme.verify_one(key, verdicts.message(self.party, 0), signature)
+
+    def post_verdict(self, verdicts: WindowVerdicts, signatures: Mapping[int, bytes]) -> Receipt:
+        """Posts a window's verdicts, with the bond.
+
+        Args:
+            signatures: checked ones by member index; a quorum of the sealed contributors of the
+                window's last round.
+        """
+        return self.party.federation.assessment().post_verdict(
+            verdicts.window,
+            verdicts.agreed,
+            verdicts.points,
+            verdicts.digest,
+            sorted(signatures),
+            self.party.scheme.combine(signatures),
+        )
+
+    def settle_bonds(self) -> list[Receipt]:
+        """Takes back the bonds of this account's verdicts that stand."""
+        if not self.party.federation.rules().assessed:
+            return []
+        assessment, receipts = self.party.federation.assessment(), []
+        for number in range(1, assessment.window_count() + 1):
+            window = assessment.window(number)
+            mine = window.poster == self.party.address and not window.bond_released
+            if mine and window.state is WindowState.STANDING:
+                receipts.append(assessment.release_bond(number))
+        if assessment.owed_wei(self.party.address):
+            receipts.append(assessment.withdraw())
+        return receipts
 
     def _require_enough(self, record: RoundRecord, count: int) -> None:
         minimum = self.party.federation.rules().min_contributors

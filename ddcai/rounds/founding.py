@@ -71,6 +71,12 @@ class Founding:
                 f"encryption.parameter_set is {parameter_set}: an assessment opens scalars of "
                 "single updates, which takes bfv-8192-2x30"
             )
+        rule = config.assessment
+        if rule is not None and rule.anchor == "root_set" and not rule.root_set:
+            raise ConfigurationError(
+                "assessment.root_set is empty: give the commitment that `ddcai federation "
+                'root-set` prints, or the anchor "movement"'
+            )
         most = config.encryption.max_contributors
         built_in = config.model.entry_point is None and config.task.features
         if built_in and config.training.encoder_every:

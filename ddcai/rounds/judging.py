@@ -20,7 +20,6 @@ from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
-from eth_utils.address import is_checksum_address
 from numpy.typing import NDArray
 
 from ddcai import digests, strict_json
@@ -47,6 +46,7 @@ from ddcai.models.trained import trained_part
 from ddcai.quantise import COUNT_DIGITS
 from ddcai.rounds.party import Party
 from ddcai.rounds.result import quantiser
+from ddcai.rounds.scalars import OpenedScalars
 
 _FORMAT = "ddcai-scores-1"
 Coordinates = NDArray[np.int64]
@@ -79,8 +79,7 @@ class Judged:
     Attributes:
         previous: digest of the document of the last finalised round; None for the first.
         anchor: digest of the published anchor; None with the other kind of anchor.
-        opened: scalars by contributor, in the order of `Frame.vectors`.
-        signature: 65 bytes, the key holder's under the scalars.
+        scalars: what was opened, of everybody that was committed.
         accepted: who is on the sealed list, sorted.
         sizes: by contributor.
         scores: by contributor.
@@ -89,8 +88,7 @@ class Judged:
 
     previous: bytes | None
     anchor: bytes | None
-    opened: Mapping[str, tuple[int, ...]]
-    signature: bytes
+    scalars: OpenedScalars
     accepted: tuple[str, ...]
     sizes: Mapping[str, float]
     scores: Mapping[str, RoundScores]
@@ -103,8 +101,7 @@ class Judged:
                 "format": _FORMAT,
                 "previous": _hex(self.previous),
                 "anchor": _hex(self.anchor),
-                "opened": {name: list(values) for name, values in self.opened.items()},
-                "signature": self.signature.hex(),
+                "scalars": self.scalars.to_json(),
                 "accepted": list(self.accepted),
                 "scores": {
                     name: {
@@ -127,8 +124,7 @@ class _Claims:
 
     previous: bytes | None
     anchor: bytes | None
-    opened: dict[str, tuple[int, ...]]
-    signature: bytes
+    scalars: OpenedScalars
     state: GateState
 
     @classmethod
@@ -138,17 +134,12 @@ class _Claims:
             value = strict_json.loads(blob)
             if value["format"] != _FORMAT:
                 raise ValueError("format")
-            opened = {name: tuple(values) for name, values in value["opened"].items()}
-            whole = all(type(one) is int for values in opened.values() for one in values)
-            if not whole or not all(is_checksum_address(name) for name in opened):
-                raise ValueError("opened")
             standings = {str(name): float(one) for name, one in value["standings"].items()}
             median = value["median_length"]
             return cls(
                 previous=_digest(value["previous"]),
                 anchor=_digest(value["anchor"]),
-                opened=opened,
-                signature=bytes.fromhex(value["signature"]),
+                scalars=OpenedScalars.from_json(value["scalars"]),
                 state=GateState(
                     standings=MappingProxyType(standings),
                     median_length=None if median is None else float(median),
@@ -222,18 +213,10 @@ class Judge:
         Args:
             anchor: as published; None with the other kind.
         """
-        config, number = self.party.config, record.number
         seed = commitment_of(record).randomness
-        past = [
-            states.flatten(trained_part(config, self.party.model(digest), number))
-            for digest in self._models(record)
-        ]
+        past = [self.trained(record, digest) for digest in self._models(record)]
         dimension = past[-1].size
-        parameters = parameter_set(config.encryption.parameter_set)
-        lane = derivation.draw_lane(seed, parameters.lanes)
-        positions = lane_values(lane, dimension + COUNT_DIGITS, parameters)
-        allowed = positions[positions >= COUNT_DIGITS] - COUNT_DIGITS
-        block = derivation.draw_block(seed, dimension, self.config.block, allowed)
+        lane, block = self.block(record, dimension)
         if anchor is not None:
             direction = states.flatten(anchor).astype(np.float64)
         else:
@@ -258,36 +241,42 @@ class Judge:
             ),
         )
 
+    def trained(self, record: RoundRecord, model: bytes) -> NDArray[np.float32]:
+        """Of a public model, what a round trains: float32[D]."""
+        part = trained_part(self.party.config, self.party.model(model), record.number)
+        return states.flatten(part)
+
+    def block(self, record: RoundRecord, dimension: int) -> tuple[int, Coordinates]:
+        """A drawn round's lane, and the coordinates of D that are looked at (`View`)."""
+        seed = commitment_of(record).randomness
+        parameters = parameter_set(self.party.config.encryption.parameter_set)
+        lane = derivation.draw_lane(seed, parameters.lanes)
+        positions = lane_values(lane, dimension + COUNT_DIGITS, parameters)
+        allowed = positions[positions >= COUNT_DIGITS] - COUNT_DIGITS
+        return lane, derivation.draw_block(seed, dimension, self.config.block, allowed)
+
     def judge(
         self,
         record: RoundRecord,
         view: View,
         anchor: bytes | None,
-        opened: Mapping[str, tuple[int, ...]],
-        signature: bytes,
+        scalars: OpenedScalars,
     ) -> Judged:
         """The gate of one round.
 
         Args:
             anchor: digest of the published anchor.
-            opened: scalars by contributor, of everybody that was committed.
-            signature: the key holder's.
+            scalars: of everybody that was committed.
 
         Raises:
             VerificationError: they are of others, or not signed by the key holder.
         """
-        committed = {item.address for item in commitment_of(record).committed}
-        if set(opened) != committed:
-            raise VerificationError(
-                f"round {record.number}: scalars of {len(opened)} contributors were opened, of "
-                f"{len(committed)} committed ones"
-            )
-        self.party.check_scalars(record, opened, signature)
+        scalars.check(self.party, record)
         previous, before = self.before(record)
         # Of an update out of range nothing is opened: it is not accepted, and has no score.
         scores = {
             name: view.frame.scores(view.frame.opened(values))
-            for name, values in opened.items()
+            for name, values in scalars.by_contributor.items()
             if values
         }
         scale = quantiser(self.party.config)
@@ -296,8 +285,7 @@ class Judge:
         return Judged(
             previous=previous,
             anchor=anchor,
-            opened=dict(sorted(opened.items())),
-            signature=signature,
+            scalars=scalars,
             accepted=gate.accepted,
             sizes=gate.sizes,
             scores=scores,
@@ -316,7 +304,7 @@ class Judge:
         blob = self.document(record)
         claims = _Claims.read(blob)
         view = self.view(record, self.published_anchor(record, claims.anchor))
-        judged = self.judge(record, view, claims.anchor, claims.opened, claims.signature)
+        judged = self.judge(record, view, claims.anchor, claims.scalars)
         if judged.to_blob() != blob:
             raise VerificationError(
                 f"round {record.number}: the scalars do not lead to the scores of digest "

@@ -7,25 +7,27 @@ are enough come from the chain, the ciphertexts from the store.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from ddcai import digests
-from ddcai.chain.opening import sign_opening, sign_scalars
-from ddcai.chain.records import RoundState
+from ddcai.chain.opening import sign_opening
+from ddcai.chain.records import RoundRecord, RoundState
 from ddcai.digests import RoundContext
 from ddcai.encryption.bfv import SecretKey
 from ddcai.encryption.opening import KeyHolder, SealedRound
 from ddcai.encryption.scalars import Committed, ScalarOpener, Vectors
-from ddcai.errors import ConfigurationError, NotSealed
+from ddcai.errors import ConfigurationError, NotSealed, VerificationError
 from ddcai.models.trained import num_values
 from ddcai.rounds.judging import Judge, commitment_of
 from ddcai.rounds.party import Party
 from ddcai.rounds.result import quantiser
+from ddcai.rounds.scalars import OpenedScalars
+from ddcai.rounds.verdicts import WindowJudge
 
-# Four projections, anchor and three movements a round: 512 rounds. See docs/security.md.
+# Four projections, anchor, three movements and one more for the window, a round: 455 rounds.
+# See docs/security.md.
 SCALAR_BUDGET = 4096
 
 
@@ -50,20 +52,6 @@ class Opening:
         return cls(blob=blob, digest=digest, signature=signature)
 
 
-@dataclass(frozen=True, kw_only=True)
-class OpenedScalars:
-    """What was opened of a round's single updates.
-
-    Attributes:
-        by_contributor: integers in the order of `ddcai.assessment.scores.Frame.vectors`; none for
-            an update that no honest contributor can have sent.
-        signature: 65 bytes, the key holder's under all of them.
-    """
-
-    by_contributor: Mapping[str, tuple[int, ...]]
-    signature: bytes
-
-
 class Opener:
     """The key holder of one federation.
 
@@ -72,7 +60,7 @@ class Opener:
         secret: the federation's decryption key.
         folder: where it remembers which lists it opened. Losing it means that one round
             could be opened twice, with two lists: back it up.
-        scalar_budget: of one contributor, over the life of the federation.
+        scalar_budget: scalars of one contributor that it ever opens, for gate and window.
     """
 
     def __init__(
@@ -96,12 +84,17 @@ class Opener:
             party.store.get,
             value_limit=quantiser(party.config).value_limit,
         )
-        self._scalars = ScalarOpener(
-            secret,
-            folder / "scalars",
-            party.store.get,
-            value_limit=quantiser(party.config).value_limit,
-            budget=scalar_budget,
+        gate, movement = folder / "scalars", folder / "movement"
+        self._scalars, self._movement = (
+            ScalarOpener(
+                secret,
+                own,
+                party.store.get,
+                value_limit=quantiser(party.config).value_limit,
+                budget=scalar_budget,
+                beside=(other,),
+            )
+            for own, other in ((gate, movement), (movement, gate))
         )
 
     def open_scalars(self, round_: int, anchor: bytes | None) -> OpenedScalars:
@@ -120,27 +113,41 @@ class Opener:
         """
         party, judge = self.party, Judge(self.party)
         record = party.federation.round(round_)
-        committed = commitment_of(record).committed
+        commitment_of(record)  # before anything that costs time
         view = judge.view(record, judge.published_anchor(record, anchor))
+        vectors = Vectors(lane=view.lane, positions=view.positions, rows=view.frame.vectors)
+        opened = self._scalars.open(self._committed(record), vectors)
+        return OpenedScalars.sign(party, record, opened)
+
+    def open_movement(self, round_: int) -> OpenedScalars:
+        """Opens what a finalised round's updates share with the model's later movement, one
+        scalar each; the same ones, asked again.
+
+        Raises:
+            NotSealed: the round is not finalised, or the rounds that it is judged by are not.
+            OpeningRefused: in all the cases of `ddcai.encryption.scalars`.
+        """
+        party = self.party
+        record = party.federation.round(round_)
+        try:
+            direction = WindowJudge(party).direction(record)
+        except VerificationError as error:
+            raise NotSealed(str(error)) from error
+        vectors = Vectors(
+            lane=direction.lane, positions=direction.positions, rows=direction.signs[None]
+        )
+        opened = self._movement.open(self._committed(record), vectors)
+        return OpenedScalars.sign(party, record, opened, movement=True)
+
+    def _committed(self, record: RoundRecord) -> Committed:
+        party = self.party
         base = party.model(record.base_model_digest)
-        opened = self._scalars.open(
-            Committed(
-                context=party.context(round_),
-                updates=tuple((item.address, item.digest) for item in committed),
-                values=num_values(party.config, base, round_),
-                encryption_key_digest=party.federation.rules().encryption_key_digest,
-            ),
-            Vectors(lane=view.lane, positions=view.positions, rows=view.frame.vectors),
+        return Committed(
+            context=party.context(record.number),
+            updates=tuple((item.address, item.digest) for item in commitment_of(record).committed),
+            values=num_values(party.config, base, record.number),
+            encryption_key_digest=party.federation.rules().encryption_key_digest,
         )
-        assert party.account is not None
-        signature = sign_scalars(
-            party.account,
-            party.federation.chain_id,
-            party.federation.address,
-            round_,
-            party.scalars_digest(record, opened),
-        )
-        return OpenedScalars(by_contributor=opened, signature=signature)
 
     def open(self, round_: int) -> Opening:
         """Opens a round's sum; asked again, it answers with the same bytes.

@@ -7,7 +7,7 @@ else: every blob it reads is checked against a digest from there.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from ddcai.chain.accounts import load_account, read_password
 from ddcai.chain.deploy import Deployment
 from ddcai.chain.federation import Federation
 from ddcai.chain.node.connection import connect
-from ddcai.chain.opening import opening_signer, scalars_signer
+from ddcai.chain.opening import opening_signer
 from ddcai.chain.records import RoundRecord
 from ddcai.chain.transactions import Sender
 from ddcai.configuration import FederationConfig
@@ -198,36 +198,6 @@ class Party:
             )
         return states.from_canonical(blob)
 
-    def scalars_digest(self, record: RoundRecord, opened: Mapping[str, Sequence[int]]) -> bytes:
-        """What the key holder signs of the scalars that it opened of a round's updates."""
-        assert record.commitment is not None
-        return digests.scalars_digest(
-            self.context(record.number), record.commitment.list_digest, _scalars_json(opened)
-        )
-
-    def check_scalars(
-        self, record: RoundRecord, opened: Mapping[str, Sequence[int]], signature: bytes
-    ) -> None:
-        """Raises VerificationError unless the key holder signed these scalars."""
-        key_holder = self.federation.rules().key_holder
-        try:
-            signer = scalars_signer(
-                signature,
-                self.federation.chain_id,
-                self.federation.address,
-                record.number,
-                self.scalars_digest(record, opened),
-            )
-        except Exception as error:  # eth-account raises its own kinds for malformed signatures
-            raise VerificationError(
-                f"the signature under the scalars of round {record.number} is malformed"
-            ) from error
-        if signer != key_holder:
-            raise VerificationError(
-                f"the scalars of round {record.number} are signed by {signer}, not by the key "
-                f"holder {key_holder}"
-            )
-
     def check_opening(self, record: RoundRecord, opened_digest: bytes, signature: bytes) -> None:
         """Raises VerificationError unless the key holder signed this opening of a round."""
         key_holder = self.federation.rules().key_holder
@@ -249,10 +219,6 @@ class Party:
                 f"the opened sum of round {record.number} is signed by {signer}, not by the "
                 f"key holder {key_holder}"
             )
-
-
-def _scalars_json(opened: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
-    return {address: list(values) for address, values in opened.items()}
 
 
 def attestation_key(settings: Settings, party: Party) -> AttestationKey:

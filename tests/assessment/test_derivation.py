@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddcai.assessment import derivation
-from ddcai.digests import RoundContext, assessment_seed, tag
+from ddcai.digests import tag
 from ddcai.errors import ConfigurationError
 
 SEED = bytes(range(32))
@@ -81,23 +81,6 @@ def test_block_and_projections_do_not_change():
     signs = derivation.draw_projections(SEED, 8, 100)
     assert hashlib.sha256(block.astype("<i8").tobytes()).hexdigest() == BLOCK
     assert hashlib.sha256(signs.tobytes()).hexdigest() == SIGNS
-
-
-CONTEXT = RoundContext(chain_id=1, contract="0x" + "11" * 20, round=2)
-
-
-def test_a_seed_belongs_to_one_round_block_and_list():
-    one, two = b"\1" * 32, b"\2" * 32
-    other = RoundContext(chain_id=1, contract="0x" + "11" * 20, round=3)
-    made = {
-        assessment_seed(CONTEXT, block_hash=one, commitments=two),
-        assessment_seed(CONTEXT, block_hash=two, commitments=one),
-        assessment_seed(CONTEXT, block_hash=one, commitments=one),
-        assessment_seed(other, block_hash=one, commitments=two),
-    }
-    assert len(made) == 4
-    with pytest.raises(ValueError, match="32 bytes"):
-        assessment_seed(CONTEXT, block_hash=b"", commitments=two)
 
 
 @settings(deadline=None)

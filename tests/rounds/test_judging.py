@@ -11,11 +11,8 @@ import numpy as np
 import pytest
 
 from ddcai import digests
-from ddcai.assessment.configuration import Assessment
-from ddcai.assessment.root_set import commitment
-from ddcai.chain.node.connection import connect, request
-from ddcai.chain.records import RoundRecord, RoundState, UpdateState
-from ddcai.configuration import Aggregation, Encryption, Training
+from ddcai.chain.records import RoundState, UpdateState
+from ddcai.configuration import Encryption
 from ddcai.encryption import summation
 from ddcai.errors import (
     AlreadyOpened,
@@ -26,22 +23,10 @@ from ddcai.errors import (
     VerificationError,
 )
 from ddcai.models import state
-from ddcai.models.anchor import root_set_to_blob
 from ddcai.rounds.judging import Judge
-from ddcai.rounds.keyholder import OpenedScalars
-from tests.federation import SmallFederation, make_federation, small_config, small_data
-
-ROOT_X, ROOT_Y = small_data(99, 120)
-_FEW = min(np.bincount(ROOT_Y))
-_KEPT = np.sort(np.concatenate([np.flatnonzero(c == ROOT_Y)[:_FEW] for c in (0, 1)]))
-ROOT_X, ROOT_Y = ROOT_X[_KEPT], ROOT_Y[_KEPT]
-COMMITTED = commitment(ROOT_X, ROOT_Y)
-CONFIG = small_config(
-    training=Training(local_epochs=2, batch_size=16, learning_rate=0.05),
-    aggregation=Aggregation(weighting="uniform"),
-    encryption=Encryption(parameter_set="bfv-8192-2x30", max_contributors=8),
-    assessment=Assessment(root_set=COMMITTED.hex(), window=2),
-)
+from ddcai.rounds.scalars import OpenedScalars
+from tests.federation import SmallFederation, make_federation
+from tests.rounds.judged import CONFIG, commit_round, draw_round, finish
 
 
 @pytest.fixture(scope="module")
@@ -50,40 +35,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallFederation]:
         yield federation
 
 
-def _commit(made: SmallFederation, flippers: tuple[int, ...] = ()) -> RoundRecord:
-    """Everybody trains, flippers on labels turned round; the list is committed."""
-    record = made.coordinator.open_round()
-    base = made.coordinator.party.model(record.base_model_digest)
-    collection = made.coordinator.collect(record, base)
-    for index, (x, y) in enumerate(made.data):
-        taught = dataclasses.replace(
-            made, data=tuple((x, 1 - y) if index in flippers else one for one in made.data)
-        )
-        update = taught.contribute(record, index)
-        collection.add(made.addresses[index], update.blob)
-    return made.coordinator.commit(record, collection)
-
-
-def _draw(made: SmallFederation, record: RoundRecord) -> RoundRecord:
-    assert record.commitment is not None
-    w3 = connect(made.url)
-    while int(request(w3, "eth_blockNumber", []), 16) <= record.commitment.draw_block:
-        request(w3, "evm_mine", [])
-    made.store.put(digests.root_set_blob_digest(COMMITTED), root_set_to_blob(ROOT_X, ROOT_Y))
-    return made.coordinator.draw(record)
-
-
-def _finish(made: SmallFederation, record: RoundRecord) -> None:
-    opening = made.opener.open(record.number)
-    made.finalize(record, opening, [item.index for item in record.sealed])
-
-
 def test_a_flipper_is_refused_by_the_gate_and_all_others_sign(made: SmallFederation) -> None:
-    record = _commit(made, flippers=(4,))
+    record = commit_round(made, flippers=(4,))
     assert record.state is RoundState.COMMITTED
     with pytest.raises(NotDrawn):
         made.opener.open_scalars(record.number, None)
-    record = _draw(made, record)
+    record = draw_round(made, record)
     anchor = made.coordinator.publish_anchor(record)
     scalars = made.opener.open_scalars(record.number, anchor)
     assert made.opener.open_scalars(record.number, anchor) == scalars
@@ -104,7 +61,7 @@ def test_a_flipper_is_refused_by_the_gate_and_all_others_sign(made: SmallFederat
     assert judged.accepted == tuple(sorted(made.addresses[:4]))
     assert judged.scores[made.addresses[4]].anchor < 0 < judged.scores[made.addresses[0]].anchor
     before = made.contract.balance()
-    _finish(made, sealed)
+    finish(made, sealed)
     assert made.contract.round(record.number).state is RoundState.FINALIZED
     assert made.contract.update_state(record.number, 4) is UpdateState.ASSESSED
     deposit = made.contract.rules().deposit_wei
@@ -112,7 +69,7 @@ def test_a_flipper_is_refused_by_the_gate_and_all_others_sign(made: SmallFederat
     assert made.contract.balance(made.contract.rules().assessment) >= 5 * deposit
 
     # The next round goes on from this one's standings.
-    record = _draw(made, _commit(made, flippers=(4,)))
+    record = draw_round(made, commit_round(made, flippers=(4,)))
     anchor = made.coordinator.publish_anchor(record)
     again = made.coordinator.seal_judged(
         record, anchor, made.opener.open_scalars(record.number, anchor)
@@ -120,17 +77,17 @@ def test_a_flipper_is_refused_by_the_gate_and_all_others_sign(made: SmallFederat
     second = Judge(made.contributors[1].party).check(again)
     assert second.previous == sealed.commitment.scores_digest if sealed.commitment else False
     assert second.state.standings[made.addresses[4]] < judged.state.standings[made.addresses[4]]
-    _finish(made, again)
+    finish(made, again)
 
 
 def test_nobody_signs_what_the_scalars_do_not_lead_to(made: SmallFederation) -> None:
     """A coordinator that seals whom the gate refused, or leaves out whom it passed."""
-    record = _draw(made, _commit(made, flippers=(3,)))
+    record = draw_round(made, commit_round(made, flippers=(3,)))
     anchor = made.coordinator.publish_anchor(record)
     scalars = made.opener.open_scalars(record.number, anchor)
     judge = Judge(made.coordinator.party)
     view = judge.view(record, judge.published_anchor(record, anchor))
-    honest = judge.judge(record, view, anchor, scalars.by_contributor, scalars.signature)
+    honest = judge.judge(record, view, anchor, scalars)
     assert made.addresses[3] not in honest.accepted
     assert record.commitment is not None
     listed = [one for one in record.commitment.committed if one.index != 0]  # 3 for 0
@@ -152,7 +109,7 @@ def test_nobody_signs_what_the_scalars_do_not_lead_to(made: SmallFederation) -> 
 
 
 def test_forged_scalars_documents_and_anchors_are_refused(made: SmallFederation) -> None:
-    record = _draw(made, _commit(made))
+    record = draw_round(made, commit_round(made))
     anchor = made.coordinator.publish_anchor(record)
     assert anchor is not None
     scalars = made.opener.open_scalars(record.number, anchor)
@@ -190,7 +147,7 @@ def test_forged_scalars_documents_and_anchors_are_refused(made: SmallFederation)
             made.opener.open_scalars(record.number, state.digest(near))
 
     # A document that says something else than its scalars lead to.
-    honest = judge.judge(record, view, anchor, scalars.by_contributor, scalars.signature)
+    honest = judge.judge(record, view, anchor, scalars)
     content = json.loads(honest.to_blob())
     content["standings"][name] = 0.5
     document = digests.canonical_json(content)
@@ -209,12 +166,12 @@ def test_forged_scalars_documents_and_anchors_are_refused(made: SmallFederation)
 
 
 def test_a_round_in_which_too_few_are_accepted_cannot_be_sealed(made: SmallFederation) -> None:
-    record = _draw(made, _commit(made, flippers=(0, 1, 2, 3, 4)))
+    record = draw_round(made, commit_round(made, flippers=(0, 1, 2, 3, 4)))
     anchor = made.coordinator.publish_anchor(record)
     scalars = made.opener.open_scalars(record.number, anchor)
     judge = Judge(made.coordinator.party)
     view = judge.view(record, judge.published_anchor(record, anchor))
-    judged = judge.judge(record, view, anchor, scalars.by_contributor, scalars.signature)
+    judged = judge.judge(record, view, anchor, scalars)
     if len(judged.accepted) < 3:
         with pytest.raises(RoundError, match="but needs 3"):
             made.coordinator.seal_judged(record, anchor, scalars)

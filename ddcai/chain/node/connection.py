@@ -73,6 +73,15 @@ def connect(
     return w3
 
 
+def mines_on_request(w3: Web3) -> bool:
+    """Whether a trial chain answers (embedded, anvil), whose blocks can be asked for."""
+    try:
+        version = str(request(w3, "web3_clientVersion", []))
+    except RpcFailure:
+        return False
+    return version.startswith(("ddcai-embedded/", "anvil/"))
+
+
 def masked(rpc_url: str) -> str:
     """The URL without what may be a secret: credentials, long path parts, the query."""
     shown = re.sub(r"//[^/@]*@", "//***@", rpc_url)
