@@ -49,6 +49,17 @@ def test_every_custom_error_decodes_to_its_arguments(data: st.DataObject) -> Non
     assert found.arguments == dict(zip(places, shown, strict=True))
 
 
+def test_an_error_that_two_contracts_share_names_its_arguments_once() -> None:
+    """Raw bytes name no contract: an error's arguments would be called by another one's names."""
+    called: dict[bytes, set[tuple[str, ...]]] = {}
+    for name in artifact.NAMES:
+        for entry in artifact.load(name).abi:
+            if entry["type"] == "error":
+                names = tuple(one["name"] for one in entry["inputs"])
+                called.setdefault(selector(entry), set()).add(names)
+    assert [names for names in called.values() if len(names) > 1] == []
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_decode_to_something(data: bytes) -> None:
     assert isinstance(decode_revert(data), ContractReverted)

@@ -90,7 +90,7 @@ interface IAssessment is IAssessor {
     error AlreadyDisputed(uint64 window, address caller);
     error NothingDue(uint64 window, address caller);
     error TooSoon(uint64 window, uint256 earliest);
-    error NothingToWithdraw(address caller);
+    error NothingToWithdraw(address account);
     error NotTheSponsor(address caller);
     error PoolInUse(uint256 until);
     error PoolEmpty();

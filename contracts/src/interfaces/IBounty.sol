@@ -37,7 +37,7 @@ interface IBounty {
     error NothingToClaim(address account);
     /// @notice Everything that is left was earned.
     error NothingLeft();
-    error PaymentFailed(address to, uint256 amount);
+    error PaymentFailed(address to, uint256 amountWei);
 
     /// @notice `amount` arrived from `from`, whoever it was meant by.
     event Funded(address indexed from, uint256 amount);
