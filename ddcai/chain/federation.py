@@ -388,14 +388,13 @@ class Federation:
     def draw_ready(self, number: int) -> bool:
         """Whether the block that a committed round's draw waits for is buried by another.
 
-        A trial chain mines for transactions alone: it is asked for a block.
+        A trial chain mines for transactions alone: it is asked for the blocks.
         """
         draw_block = int(self._contract.call("commitmentOf", number)[0])
-        if int(request(self._w3, "eth_blockNumber", []), 16) > draw_block:
-            return True
         if mines_on_request(self._w3):
-            request(self._w3, "evm_mine", [])
-        return False
+            while int(request(self._w3, "eth_blockNumber", []), 16) <= draw_block:
+                request(self._w3, "evm_mine", [])
+        return int(request(self._w3, "eth_blockNumber", []), 16) > draw_block
 
     def draw_round(self, number: int) -> Receipt:
         """Draws the randomness of a committed round, by its draw block's header; anyone.

@@ -24,7 +24,8 @@ from ddcai.models.state import State
 TRAIN = "train"
 EVALUATE = "evaluate"
 IDENTIFY, OPEN_SUM, ATTEST, SETTLE = "identify", "open_sum", "attest", "settle"
-QUERIES = (IDENTIFY, OPEN_SUM, ATTEST, SETTLE)
+OPEN_SCALARS, OPEN_MOVEMENT, ATTEST_VERDICT = "open_scalars", "open_movement", "attest_verdict"
+QUERIES = (IDENTIFY, OPEN_SUM, OPEN_SCALARS, OPEN_MOVEMENT, ATTEST, ATTEST_VERDICT, SETTLE)
 
 ARRAYS, CONFIG, METRICS = "arrays", "config", "metrics"  # as Flower's own strategies have them
 _ROUND, _UPDATE, _REPLY, _REFUSED = "ddcai-round", "ddcai-update", "ddcai-reply", "ddcai-refused"

@@ -1,6 +1,6 @@
 """The client mod: whatever an app trains, only a ciphertext, its digest and metrics leave.
 
-It stands between Flower and the app's functions and knows five kinds of message. Training is
+It stands between Flower and the app's functions and knows a few kinds of message. Training is
 checked against the chain, passed on to the app, and its arrays come back encrypted. The app
 never answers anything else than training and evaluation, whatever the server's app asks:
 messages of other kinds are refused, and so is a reply that would carry arrays; metrics that
@@ -18,6 +18,7 @@ from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.clientapp.typing import ClientAppCallable
 
+from ddcai.digests import DIGEST_BYTES
 from ddcai.encryption.bfv import SecretKey
 from ddcai.errors import (
     ConfigurationError,
@@ -76,7 +77,10 @@ class SecureMod:
             messages.EVALUATE: lambda: _evaluate(settings, message, context, call_next),
             f"query.{messages.IDENTIFY}": lambda: _identify(settings, message),
             f"query.{messages.OPEN_SUM}": lambda: _open_sum(settings, message),
+            f"query.{messages.OPEN_SCALARS}": lambda: _open_scalars(settings, message),
+            f"query.{messages.OPEN_MOVEMENT}": lambda: _open_movement(settings, message),
             f"query.{messages.ATTEST}": lambda: _attest(settings, message),
+            f"query.{messages.ATTEST_VERDICT}": lambda: _attest_verdict(settings, message),
             f"query.{messages.SETTLE}": lambda: _settle(settings),
         }
         kind = message.metadata.message_type
@@ -145,7 +149,7 @@ def _train(
     settings: Settings, message: Message, context: Context, call_next: ClientAppCallable
 ) -> RecordDict:
     contributor = _contributor(settings)
-    round_ = messages.round_context(message.content).round
+    round_ = _round(message)
     arrays = message.content.array_records.get(messages.ARRAYS)
     if arrays is None:
         raise PolicyError("the message carries no model to train")
@@ -231,14 +235,39 @@ def _allowed(metrics: dict[str, object], names: set[str]) -> dict[str, float]:
 
 
 def _open_sum(settings: Settings, message: Message) -> RecordDict:
-    opening = _opener(settings).open(messages.round_context(message.content).round)
+    opening = _opener(settings).open(_round(message))
     return messages.reply_record({"opened": opening.blob, "signature": opening.signature})
+
+
+def _open_scalars(settings: Settings, message: Message) -> RecordDict:
+    anchor = messages.read_reply(message.content, ("anchor",))["anchor"]
+    scalars = _opener(settings).open_scalars(_round(message), anchor or None)
+    return messages.reply_record({"scalars": scalars.to_blob()})
+
+
+def _open_movement(settings: Settings, message: Message) -> RecordDict:
+    return messages.reply_record(
+        {"scalars": _opener(settings).open_movement(_round(message)).to_blob()}
+    )
+
+
+def _attest_verdict(settings: Settings, message: Message) -> RecordDict:
+    fields = messages.read_reply(message.content, ("window", "digest"))
+    window, digest = int.from_bytes(fields["window"], "big"), fields["digest"]
+    if len(fields["window"]) != 8 or len(digest) != DIGEST_BYTES:
+        raise MalformedError("a window has 8 bytes and a digest 32: not a ddcai coordinator")
+    signature = _contributor(settings).attest_verdict(window, digest)
+    return messages.reply_record({"signature": signature})
+
+
+def _round(message: Message) -> int:
+    return messages.round_context(message.content).round
 
 
 def _attest(settings: Settings, message: Message) -> RecordDict:
     fields = messages.read_reply(message.content, ("opened", "signature"))
     signature = _contributor(settings).attest(
-        messages.round_context(message.content).round, fields["opened"], fields["signature"]
+        _round(message), fields["opened"], fields["signature"]
     )
     return messages.reply_record({"signature": signature})
 

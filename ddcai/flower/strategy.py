@@ -29,9 +29,12 @@ from ddcai.errors import (
     RoundError,
     RoundPaused,
     UpdateMismatch,
+    VerificationError,
 )
 from ddcai.flower import messages
-from ddcai.flower.closing import Patience, attest, open_sum
+from ddcai.flower.asking import Asking, Patience, utc
+from ddcai.flower.closing import attest, open_sum
+from ddcai.flower.judging import draw, judge_windows, open_scalars
 from ddcai.flower.roster import Roster, gather, look
 from ddcai.models import state
 from ddcai.models.state import State
@@ -43,6 +46,8 @@ log = logging.getLogger("ddcai.coordinator")
 
 _POLL_S = 1.0
 _SETTLE_S = 300.0
+# A verdict can wait for the next round; a round should not wait for a verdict.
+_VERDICT_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +59,8 @@ class RoundReport:
         contributors: accounts in the sum.
         left_out: accounts that committed an update and are not in the sum.
         update_bytes: size of one ciphertext update; all are of one size.
-        seconds: wall time by step: open, train, seal, open_sum, attest, finalize.
+        seconds: wall time by step: open, train, seal, open_sum, attest, finalize; where updates
+            are judged also draw and judge, and seal is their commitment.
         model_digest: the new model's digest.
         metrics: the contributors' metrics, averaged.
     """
@@ -215,9 +221,13 @@ class EncryptedFedAvg(Strategy):
         try:
             self._end_expired()
             while self._unfinished(num_rounds):
+                if self.coordinator.party.config.assessment is not None:
+                    self.coordinator.require_root_set()
                 number, model, metrics = self._round(grid, train_config or ConfigRecord(), timeout)
                 result.train_metrics_clientapp[number] = metrics
                 self._evaluate(evaluate_fn, number, model, result)
+                self._judge_windows(grid, timeout)
+            self._judge_windows(grid, timeout, last_call=True)
         except RoundError:
             self._settle(grid, min(timeout, _SETTLE_S))
             raise
@@ -254,6 +264,7 @@ class EncryptedFedAvg(Strategy):
         last = federation.last_round()
         under_way = last > 0 and federation.round(last).state in (
             RoundState.OPEN,
+            RoundState.COMMITTED,
             RoundState.SEALED,
         )
         return under_way or last < num_rounds
@@ -283,16 +294,14 @@ class EncryptedFedAvg(Strategy):
             base = coordinator.party.model(record.base_model_digest)
         try:
             if record.state is RoundState.OPEN:
-                record = self._train_and_seal(grid, record, base, config, timeout)
-            again = partial(self._look, grid)
+                record = self._train(grid, record, base, config, timeout)
+            if record.state is RoundState.COMMITTED:
+                record = self._judge(grid, record, timeout)
             with self._step("open_sum"):
-                patience = Patience(self._left_s(record.finalize_deadline, timeout))
-                opening, result = open_sum(grid, self._roster, coordinator, record, patience, again)
+                opening, result = open_sum(self._asking(grid, record, timeout), coordinator, record)
             with self._step("attest"):
-                patience = Patience(self._left_s(record.finalize_deadline, timeout))
-                signatures = attest(
-                    grid, self._roster, coordinator, record, opening, result, patience, again
-                )
+                asking = self._asking(grid, record, timeout)
+                signatures = attest(asking, coordinator, record, opening, result)
             with self._step("finalize"):
                 coordinator.finalize(record, opening, result, signatures)
         except RoundError as error:
@@ -326,7 +335,7 @@ class EncryptedFedAvg(Strategy):
             )
         return record.number, result.model, MetricRecord(dict(metrics))
 
-    def _train_and_seal(
+    def _train(
         self, grid: Grid, record: RoundRecord, base: State, config: ConfigRecord, timeout: float
     ) -> RoundRecord:
         self._collection = self.coordinator.collect(record, base)
@@ -341,6 +350,8 @@ class EncryptedFedAvg(Strategy):
                 over = self.coordinator.now() > record.submit_deadline
                 if over or self.coordinator.everybody_delivered(record, self._collection):
                     try:
+                        if self.coordinator.party.config.assessment is not None:
+                            return self.coordinator.commit(record, self._collection)
                         return self.coordinator.seal(record, self._collection)
                     except ContractReverted as error:
                         # The chain's clock is behind ours, or somebody submitted just now.
@@ -355,6 +366,48 @@ class EncryptedFedAvg(Strategy):
                     said = True
                 time.sleep(_POLL_S)
                 self._collection.add_from_store()
+
+    def _judge(self, grid: Grid, record: RoundRecord, timeout: float) -> RoundRecord:
+        """Looks at the committed updates, and seals the sum of those that pass."""
+        with self._step("draw"):
+            record = draw(self.coordinator, record)
+        with self._step("judge"):
+            anchor = self.coordinator.publish_anchor(record)
+            scalars = open_scalars(self._asking(grid, record, timeout), record, anchor)
+            try:
+                return self.coordinator.seal_judged(record, anchor, scalars)
+            except VerificationError as error:
+                raise RoundError(f"round {record.number} cannot be judged: {error}") from error
+
+    def _judge_windows(self, grid: Grid, timeout: float, *, last_call: bool = False) -> None:
+        if self.coordinator.party.config.assessment is None:
+            return
+        record = self.coordinator.party.federation.round
+
+        def about(subject: str, number: int) -> Asking:
+            patience = Patience(min(timeout, _VERDICT_S))
+            return self._asking(grid, record(number), timeout, subject, patience)
+
+        with self._step("verdict"):
+            judge_windows(self.coordinator, about, last_call=last_call)
+
+    def _asking(
+        self,
+        grid: Grid,
+        record: RoundRecord,
+        timeout: float,
+        subject: str = "",
+        patience: Patience | None = None,
+    ) -> Asking:
+        return Asking(
+            grid=grid,
+            roster=self._roster,
+            look_again=partial(self._look, grid),
+            context=self._context(record.number),
+            subject=subject or f"round {record.number}",
+            patience=patience or Patience(self._left_s(record.finalize_deadline, timeout)),
+            before=utc(record.finalize_deadline),
+        )
 
     def _look(self, grid: Grid) -> None:
         federation = self.coordinator.party.federation

@@ -43,8 +43,7 @@ def commit_round(made: SmallFederation, flippers: tuple[int, ...] = ()) -> Round
 
 def draw_round(made: SmallFederation, record: RoundRecord) -> RoundRecord:
     assert record.commitment is not None
-    while not made.contract.draw_ready(record.number):
-        pass
+    assert made.contract.draw_ready(record.number)
     made.store.put(digests.root_set_blob_digest(COMMITTED), root_set_to_blob(ROOT_X, ROOT_Y))
     return made.coordinator.draw(record)
 
