@@ -3,7 +3,8 @@
 Run configuration (or the environment, for paths): the settings of
 `ddcai.rounds.party.Settings`, and ``num-server-rounds``, ``output`` (a folder for
 ``metrics.jsonl`` and ``model.safetensors``), ``test-data`` (a file to measure the model on
-after each round, where the coordinator has one), ``join-timeout-s``.
+after each round, where the coordinator has one), ``root-set`` (the root set's file, where
+updates are judged), ``join-timeout-s``.
 
 It holds its Ethereum account and no decryption key.
 """
@@ -24,6 +25,7 @@ from ddcai.errors import ConfigurationError
 from ddcai.flower import EncryptedFedAvg
 from ddcai.flower.messages import from_arrays
 from ddcai.models import state
+from ddcai.models.anchor import read_root_set
 from ddcai.models.encoder import build, load_state
 from ddcai.models.training import evaluate
 from ddcai.rounds.coordinator import Coordinator
@@ -44,7 +46,7 @@ def main(grid: Grid, context: Context) -> None:
     output.mkdir(parents=True, exist_ok=True)
     journal = Journal(output / "metrics.jsonl")
     strategy = EncryptedFedAvg(
-        Coordinator(party),
+        _coordinator(party, str(config.get("root-set") or "")),
         join_timeout_s=join_timeout_s,
         report=journal.report,
     )
@@ -56,6 +58,10 @@ def main(grid: Grid, context: Context) -> None:
     model = from_arrays(result.arrays)
     metadata = {"federation": party.federation.address, "digest": state.digest(model).hex()}
     state.save(output / "model.safetensors", model, metadata)
+
+
+def _coordinator(party: Party, root_set: str) -> Coordinator:
+    return Coordinator(party, read_root_set(root_set) if root_set else None)
 
 
 def _log_to_stderr() -> None:

@@ -245,13 +245,6 @@ class FederationConfig:
                 weighting,
                 "a federation with an assessment needs uniform",
             )
-            good = self.assessment.anchor != "root_set" or self.assessment.root_set != ""
-            _require(
-                good,
-                "assessment.root_set",
-                self.assessment.root_set,
-                "give the root set's commitment, or anchor = movement",
-            )
 
     def to_json(self) -> dict[str, Any]:
         """The document as plain JSON values: the same for equal documents (1 becomes 1.0)."""

@@ -320,13 +320,11 @@ def test_nonsense_is_refused_and_nothing_else(value: Any) -> None:
         assert config.name == str(value)
 
 
-def test_an_assessed_federation_weighs_all_alike_and_has_its_root_set() -> None:
+def test_an_assessed_federation_weighs_all_alike() -> None:
     config, root = heart_config(), "ab" * 32
     alike = dataclasses.replace(config.aggregation, weighting="uniform")
     with pytest.raises(ConfigurationError, match=r"aggregation\.weighting.*needs uniform"):
         dataclasses.replace(config, assessment=Assessment(root_set=root))
-    with pytest.raises(ConfigurationError, match=r"assessment\.root_set is ''"):
-        dataclasses.replace(config, aggregation=alike, assessment=Assessment())
-    for assessment in (Assessment(root_set=root), Assessment(anchor="movement")):
+    for assessment in (Assessment(), Assessment(root_set=root), Assessment(anchor="movement")):
         dataclasses.replace(config, aggregation=alike, assessment=assessment)
     assert "assessment" not in config.to_json()

@@ -9,6 +9,7 @@ from typing import Any
 
 import rlp
 from eth_abi import abi
+from eth_abi.exceptions import EncodingError
 from eth_account.signers.local import LocalAccount
 from eth_utils.abi import get_abi_input_types
 from eth_utils.address import to_canonical_address, to_checksum_address
@@ -30,6 +31,7 @@ G1_ADD = "0x000000000000000000000000000000000000000b"
 _TEACHABLE_WORDS = 160
 _INFINITY = "0x" + "00" * 128  # the point of G1, in EIP-2537's form
 _DIGEST = re.compile(r"^0x[0-9a-f]{64}$")
+_NOWHERE = "0x000000000000000000000000000000000000dEaD"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +167,9 @@ def deploy_federation(
         check_bls_precompiles(w3)
     members = [to_checksum_address(one) for one in invited]
     _check_rules(w3, account.address, rules, initial_model_digest, members)
+    if windows is not None:
+        judging = (_NOWHERE, windows.to_abi(rules.deposit_wei))
+        _try_creation(w3, account.address, "WindowAssessment", judging)
 
     sender = Sender(w3, account, max_fee_per_gas_wei=max_fee_per_gas_wei)
     gas_used = 0
@@ -231,11 +236,18 @@ def create_address(account: str, nonce: int) -> str:
 
 
 def creation(what: str, arguments: Sequence[Any]) -> bytes:
-    """Bytecode that creates a contract of ours, with its constructor's arguments."""
+    """Bytecode that creates a contract of ours, with its constructor's arguments.
+
+    Raises:
+        ConfigurationError: an argument is of another type, or out of its range.
+    """
     compiled = artifact.load(what)
     entry = next((one for one in compiled.abi if one["type"] == "constructor"), None)
     types = get_abi_input_types(entry) if entry else []  # type: ignore[arg-type]
-    return compiled.bytecode + abi.encode(types, list(arguments))
+    try:
+        return compiled.bytecode + abi.encode(types, list(arguments))
+    except EncodingError as error:
+        raise ConfigurationError(f"the rules do not fit {what}: {error}") from error
 
 
 def _check_rules(
@@ -245,14 +257,20 @@ def _check_rules(
 
     The parts do not exist yet, so good rules end in ``NotReady``, which comes after them.
     """
-    nowhere = "0x000000000000000000000000000000000000dEaD"
-    arguments = (rules.to_abi(), initial_model_digest, nowhere, nowhere, list(invited))
-    call = {"from": sponsor, "data": "0x" + creation("Federation", arguments).hex()}
+    arguments = (rules.to_abi(), initial_model_digest, _NOWHERE, _NOWHERE, list(invited))
+    _try_creation(w3, sponsor, "Federation", arguments, "NotReady")
+
+
+def _try_creation(
+    w3: Web3, sponsor: str, what: str, arguments: Sequence[Any], but: str = ""
+) -> None:
+    """Raises the error that a creation would end in, unless it is of the name ``but``."""
+    call = {"from": sponsor, "data": "0x" + creation(what, arguments).hex()}
     try:
         request(w3, "eth_call", [call, "latest"])
     except RpcFailure as failure:
         refused = abi_errors.decode(failure)
         if refused is None:
             raise
-        if not (isinstance(refused, ContractReverted) and refused.name == "NotReady"):
+        if not (isinstance(refused, ContractReverted) and refused.name == but):
             raise refused from failure

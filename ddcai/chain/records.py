@@ -75,6 +75,10 @@ class Rules:
         """Whether updates are judged."""
         return self.assessment != NOBODY
 
+    def signatures_needed(self, sealed: int) -> int:
+        """How many of a round's sealed contributors must sign."""
+        return -(-sealed * self.quorum_numerator // self.quorum_denominator)
+
     def to_abi(self) -> tuple[Any, ...]:
         """The fields in the order of ``IFederation.Rules``."""
         return astuple(self)

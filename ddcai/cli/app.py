@@ -27,6 +27,7 @@ from ddcai.cli import (
     predict,
     simulate,
     trainer,
+    window,
 )
 from ddcai.cli.output import say_error
 from ddcai.errors import DdcaiError
@@ -88,6 +89,7 @@ app.add_typer(federation.group, name="federation")
 app.command("coordinator")(coordinator.coordinator)
 app.command("client")(client.client)
 app.add_typer(audit.group, name="audit")
+app.add_typer(window.group, name="window")
 app.add_typer(head.group, name="head")
 app.add_typer(trainer.group, name="trainer")
 app.add_typer(market.group, name="market")

@@ -73,6 +73,16 @@ def client(
             help="More metrics of the app that may leave this node, by name, between commas.",
         ),
     ] = "",
+    scalar_budget: Annotated[
+        int,
+        typer.Option(
+            "--scalar-budget",
+            envvar="DDCAI_SCALAR_BUDGET",
+            min=0,
+            max=10**9 - 1,
+            help="Key holder, where updates are judged: scalars of one contributor ever opened.",
+        ),
+    ] = 4096,
     check_only: Annotated[
         bool, typer.Option("--check-only", help="Check everything, then stop.")
     ] = False,
@@ -118,6 +128,7 @@ def client(
         encryption_key="" if contributes else _absolute(encryption_key),
         state=_absolute(state),
         role=role,
+        scalar_budget=str(scalar_budget),
     )
     node_config: dict[str, str] = settings.to_mapping()
     if contributes:

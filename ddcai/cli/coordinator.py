@@ -67,6 +67,13 @@ def coordinator(
         Path | None,
         typer.Option("--test-data", help="File to measure the model on after each round."),
     ] = None,
+    root_set: Annotated[
+        Path | None,
+        typer.Option(
+            "--root-set",
+            help="Where updates are judged: the file of `federation root-set`.",
+        ),
+    ] = None,
     join_timeout_s: Annotated[
         int,
         typer.Option("--join-timeout-s", min=1, help="Seconds to wait for all members to connect."),
@@ -112,7 +119,7 @@ def coordinator(
         keystore=str(keystore_file(keystore, account).absolute()),
         password_file=str(password_file.absolute()) if password_file else "",
     )
-    party = check_coordinator(settings)
+    party = check_coordinator(settings, root_set)
     if test_data is not None:
         load(test_data, party.config, for_training=False)
     output.mkdir(parents=True, exist_ok=True)
@@ -122,6 +129,7 @@ def coordinator(
         "join-timeout-s": join_timeout_s,
         "output": str(output.absolute()),
         "test-data": str(test_data.absolute()) if test_data else "",
+        "root-set": str(root_set.absolute()) if root_set else "",
     }
     link = Link(
         host=host,

@@ -22,6 +22,7 @@ from ddcai.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from ddcai.chain.node.connection import Connection
+    from ddcai.chain.records import WindowRules
     from ddcai.configuration import FederationConfig
 
 
@@ -93,6 +94,62 @@ def deploy(
         int,
         typer.Option("--finalize-period-s", min=1, help="Seconds from there to finalise in."),
     ] = 3600,
+    verdict_period_s: Annotated[
+        int | None,
+        typer.Option(
+            "--verdict-period-s",
+            min=1,
+            help="Where updates are judged: seconds from a window's end to its verdict; 7 days.",
+        ),
+    ] = None,
+    dispute_period_s: Annotated[
+        int | None,
+        typer.Option(
+            "--dispute-period-s",
+            min=1,
+            help="Seconds in which a verdict can be disputed; 1 day.",
+        ),
+    ] = None,
+    resolve_period_s: Annotated[
+        int | None,
+        typer.Option(
+            "--resolve-period-s",
+            min=1,
+            help="Seconds after that to resolve a dispute in; 3 days.",
+        ),
+    ] = None,
+    take_wait_s: Annotated[
+        int | None,
+        typer.Option(
+            "--take-wait-s",
+            min=0,
+            help="Seconds until forfeited deposits are shared out; 0.",
+        ),
+    ] = None,
+    anyone_wait_s: Annotated[
+        int | None,
+        typer.Option(
+            "--anyone-wait-s",
+            min=1,
+            help="Seconds until anyone may have what nobody took; 30 days.",
+        ),
+    ] = None,
+    bond_wei: Annotated[
+        int | None,
+        typer.Option(
+            "--bond-wei",
+            min=0,
+            help="What whoever posts or disputes a verdict puts up; 0.01 ETH.",
+        ),
+    ] = None,
+    bounty_per_update_wei: Annotated[
+        int | None,
+        typer.Option(
+            "--bounty-per-update-wei",
+            min=0,
+            help="From the bounty pool, for each agreed update; 0.",
+        ),
+    ] = None,
     model: Annotated[
         Path | None,
         typer.Option(
@@ -135,6 +192,16 @@ def deploy(
         None if model is None else state.load(model)[0],
     )
     share = _quorum(quorum)
+    windows = _windows(
+        document,
+        verdict_period_s=verdict_period_s,
+        dispute_period_s=dispute_period_s,
+        resolve_period_s=resolve_period_s,
+        take_wait_s=take_wait_s,
+        anyone_wait_s=anyone_wait_s,
+        bond_wei=bond_wei,
+        bounty_per_update_wei=bounty_per_update_wei,
+    )
     parties = check_addresses("party", [coordinator, key_holder])
     invited = check_addresses("invite", invite or [])
     _check_size(document, min_contributors, open_, len(invited))
@@ -182,6 +249,7 @@ def deploy(
         finalize_period_s=finalize_period_s,
         quorum_scheme=scheme,
         learning_rate=learning_rate if teachable else None,
+        windows=windows,
     )
     where = {
         "federation": deployed.federation,
@@ -192,6 +260,25 @@ def deploy(
         "gas_used": deployed.gas_used,
     }
     emit_one(where | planned, format_)
+
+
+def _windows(config: FederationConfig, **given: int | None) -> WindowRules | None:
+    """The rules of windows, where updates are judged.
+
+    Raises:
+        ConfigurationError: one is given, and updates are not judged.
+    """
+    from ddcai.chain.records import WindowRules
+
+    said = {name: value for name, value in given.items() if value is not None}
+    if config.assessment is not None:
+        return WindowRules(window_rounds=config.assessment.window, **said)
+    for name, value in said.items():
+        raise ConfigurationError(
+            f"{name.replace('_', '-')} is {value}, but the configuration has no [assessment]: "
+            "without it there are no verdicts; leave the option out"
+        )
+    return None
 
 
 def _check_size(config: FederationConfig, minimum: int, open_: bool, invited: int) -> None:

@@ -1,4 +1,4 @@
-"""``ddcai federation``: deploy, invite, join, show."""
+"""``ddcai federation``: root-set, deploy, invite, join, show."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ from ddcai.cli.options import (
     StoreOption,
 )
 from ddcai.cli.output import emit, emit_one, fields, say
+from ddcai.cli.root_set import root_set
 from ddcai.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from ddcai.chain.federation import Federation
 
 group = typer.Typer(help="Deploy a federation, invite, join and show it.", no_args_is_help=True)
+group.command("root-set")(root_set)
 group.command("deploy")(deploy)
 
 
@@ -193,6 +195,7 @@ def show(
             "model_digest": federation.model_digest(),
             "held_wei": federation.balance(),
             **fields(federation.rules()),
+            **(fields(federation.assessment().rules()) if federation.rules().assessed else {}),
             **_teaching(deployment, rpc_url, federation.head_address()),
         },
         format_,

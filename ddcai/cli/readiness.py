@@ -82,13 +82,15 @@ def check_key_holder(settings: Settings) -> Party:
     return party
 
 
-def check_coordinator(settings: Settings) -> Party:
+def check_coordinator(settings: Settings, root_set: Path | None = None) -> Party:
     """A coordinator that could run a round now."""
+    from ddcai.models.anchor import read_root_set
     from ddcai.rounds.coordinator import Coordinator
     from ddcai.rounds.party import Party
 
     party = Party.connect(settings)
-    coordinator = Coordinator(party)
+    coordinator = Coordinator(party, None if root_set is None else read_root_set(root_set))
+    coordinator.require_root_set()
     federation = party.federation
     minimum = federation.rules().min_contributors
     members = sum(member.active for member in federation.members())

@@ -117,7 +117,8 @@ def _opener(settings: Settings) -> Opener:
         raise ConfigurationError("encryption-key is not set: give it, or set DDCAI_ENCRYPTION_KEY")
     party = _party(settings)
     secret = SecretKey.load(settings.encryption_key, settings.password())
-    return Opener(party, secret, state_folder(settings, party))
+    folder, budget = state_folder(settings, party), int(settings.scalar_budget)
+    return Opener(party, secret, folder, scalar_budget=budget)
 
 
 def _check_federation(settings: Settings, message: Message) -> None:

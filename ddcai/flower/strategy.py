@@ -429,6 +429,7 @@ class EncryptedFedAvg(Strategy):
     def _settle(self, grid: Grid, timeout: float) -> None:
         """Asks every contributor to take back what is its own. Each can do so later as well."""
         try:
+            self.coordinator.settle_bonds()
             if not self._roster.contributors:  # started again when all was done but this
                 self._look(grid)
             content = messages.instruction(self._context(0))
@@ -439,7 +440,7 @@ class EncryptedFedAvg(Strategy):
                 if why is not None:
                     log.warning("a contributor could not settle: %s", why)
         except Exception:  # no reason to lose a result, or to hide another error
-            log.exception("the contributors were not asked to settle: each can do so itself")
+            log.exception("not everybody took back what is its own: each can do so itself")
 
     def _evaluate(
         self,

@@ -7,12 +7,13 @@ another machine, so one party publishes its update and the others compare (`chec
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from ddcai.configuration import FederationConfig
-from ddcai.errors import MalformedError, VerificationError
+from ddcai.errors import ConfigurationError, MalformedError, VerificationError
 from ddcai.models import state as states
 from ddcai.models.encoder import build, load_state, state_of
 from ddcai.models.state import State
@@ -100,3 +101,21 @@ def root_set_from_blob(blob: bytes) -> tuple[npt.NDArray[np.float32], npt.NDArra
     if y.ndim != 1 or len(x) != len(y) or (labels != y).any() or (y < 0).any() or (y > 2**24).any():
         raise MalformedError("the root set's labels are no class indices, one a sample")
     return x, labels.astype(np.int64)
+
+
+def read_root_set(path: Path | str) -> bytes:
+    """The file that `root_set_to_blob` made.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is no root set.
+    """
+    try:
+        blob = Path(path).read_bytes()
+        root_set_from_blob(blob)
+    except OSError as error:
+        raise ConfigurationError(f"cannot read the root set {path}: {error.strerror}") from error
+    except MalformedError as error:
+        raise ConfigurationError(
+            f"{path} is no root set ({error}): give the file of `ddcai federation root-set`"
+        ) from error
+    return blob

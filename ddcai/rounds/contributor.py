@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from ddcai import digests
-from ddcai.chain.assessment import Assessment, WindowState
+from ddcai.chain.assessment import WindowState
 from ddcai.chain.records import RoundRecord, RoundState
 from ddcai.chain.transactions import Receipt
 from ddcai.encryption.opening import opened_from_blob
@@ -39,6 +39,7 @@ from ddcai.quorum import AttestationKey
 from ddcai.rounds.judging import Judge
 from ddcai.rounds.party import Party
 from ddcai.rounds.result import next_model, quantiser
+from ddcai.rounds.settling import settle_windows
 from ddcai.rounds.verdicts import WindowJudge, WindowVerdicts
 
 log = logging.getLogger("ddcai.node")
@@ -329,21 +330,6 @@ class Contributor:
             raise AttestationRefused(
                 f"another result of round {record.number} was signed before: not signed"
             )
-
-
-def settle_windows(assessment: Assessment, address: str) -> list[Receipt]:
-    """Takes what windows and bonds owe the assessment's sender."""
-    receipts = []
-    numbers = [
-        number
-        for number in range(1, assessment.window_count() + 1)
-        if any(assessment.claimable(number, address))
-    ]
-    if numbers:
-        receipts.append(assessment.claim(numbers))
-    if assessment.owed_wei(address):
-        receipts.append(assessment.withdraw())
-    return receipts
 
 
 def _write_once(path: Path, data: bytes) -> bytes:

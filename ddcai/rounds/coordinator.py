@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from ddcai import digests
 from ddcai.assessment.root_set import commitment as root_commitment
-from ddcai.chain.assessment import WindowRecord, WindowState
+from ddcai.chain.assessment import WindowRecord
 from ddcai.chain.records import RoundRecord, RoundState, Submission
 from ddcai.chain.transactions import Receipt
 from ddcai.encryption.opening import first_mark, mark_bytes, opened_from_blob
@@ -34,6 +34,7 @@ from ddcai.rounds.keyholder import Opening
 from ddcai.rounds.party import Party
 from ddcai.rounds.result import Result, next_model
 from ddcai.rounds.scalars import OpenedScalars
+from ddcai.rounds.settling import settle_windows
 from ddcai.rounds.verdicts import Movement, WindowJudge, WindowVerdicts
 
 
@@ -136,10 +137,14 @@ class Coordinator:
 
         Raises:
             ConfigurationError: the configuration names a root set; this is another, or there
-                is none.
+                is none. Or it names none, and there is one.
         """
         rule = self.party.config.assessment
         if rule is None or rule.anchor != "root_set":
+            if self._root_set is not None:
+                raise ConfigurationError(
+                    "a root set is given, but this federation judges by none: leave root-set out"
+                )
             return
         committed = bytes.fromhex(rule.root_set)
         if self._root_set is None:
@@ -238,17 +243,10 @@ class Coordinator:
 
     def settle_bonds(self) -> list[Receipt]:
         """Takes back the bonds of this account's verdicts that stand."""
-        if not self.party.federation.rules().assessed:
+        federation = self.party.federation
+        if not federation.rules().assessed:
             return []
-        assessment, receipts = self.party.federation.assessment(), []
-        for number in range(1, assessment.window_count() + 1):
-            window = assessment.window(number)
-            mine = window.poster == self.party.address and not window.bond_released
-            if mine and window.state is WindowState.STANDING:
-                receipts.append(assessment.release_bond(number))
-        if assessment.owed_wei(self.party.address):
-            receipts.append(assessment.withdraw())
-        return receipts
+        return settle_windows(federation.assessment(), self.party.address)
 
     def _require_enough(self, record: RoundRecord, count: int) -> None:
         minimum = self.party.federation.rules().min_contributors
@@ -298,8 +296,7 @@ class Coordinator:
 
     def signatures_needed(self, record: RoundRecord) -> int:
         """How many of the sealed contributors must sign."""
-        rules = self.party.federation.rules()
-        return -(-len(record.sealed) * rules.quorum_numerator // rules.quorum_denominator)
+        return self.party.federation.rules().signatures_needed(len(record.sealed))
 
     def finalize(
         self,

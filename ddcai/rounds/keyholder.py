@@ -21,14 +21,10 @@ from ddcai.encryption.scalars import Committed, ScalarOpener, Vectors
 from ddcai.errors import ConfigurationError, NotSealed, VerificationError
 from ddcai.models.trained import num_values
 from ddcai.rounds.judging import Judge, commitment_of
-from ddcai.rounds.party import Party
+from ddcai.rounds.party import SCALAR_BUDGET, Party
 from ddcai.rounds.result import quantiser
 from ddcai.rounds.scalars import OpenedScalars
 from ddcai.rounds.verdicts import WindowJudge
-
-# Four projections, anchor, three movements and one more for the window, a round: 455 rounds.
-# See docs/security.md.
-SCALAR_BUDGET = 4096
 
 
 @dataclass(frozen=True, kw_only=True)

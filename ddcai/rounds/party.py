@@ -43,8 +43,11 @@ _VARIABLES = {
     "encryption_key": "DDCAI_ENCRYPTION_KEY",
     "state": "DDCAI_STATE",
     "role": "DDCAI_ROLE",
+    "scalar_budget": "DDCAI_SCALAR_BUDGET",
 }
 ROLES = ("contributor", "keyholder")
+# Four projections, anchor, three movements and one more for the window, a round: 455 rounds.
+SCALAR_BUDGET = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,8 @@ class Settings:
         encryption_key: a key holder's secret decryption key.
         state: folder for what this party must remember between rounds.
         role: ``contributor`` or ``keyholder``.
+        scalar_budget: how many scalars of any one contributor's updates a key holder ever opens,
+            as digits; `SCALAR_BUDGET` by default.
     """
 
     deployment: str
@@ -72,8 +77,13 @@ class Settings:
     encryption_key: str = ""
     state: str = "ddcai-state"
     role: str = "contributor"
+    scalar_budget: str = str(SCALAR_BUDGET)
 
     def __post_init__(self) -> None:
+        if not (self.scalar_budget.isdecimal() and len(self.scalar_budget) < 10):
+            raise ConfigurationError(
+                f"scalar-budget is {self.scalar_budget!r}: give a whole number below 10**9"
+            )
         if self.role not in ROLES:
             raise ConfigurationError(f"role is {self.role!r}: give one of {', '.join(ROLES)}")
 

@@ -75,6 +75,9 @@ class Sponsor:
     def assert_nothing_done(self) -> None:
         assert not self.deployments.exists()
         assert not self.store.exists()
+        self.assert_nothing_sent()
+
+    def assert_nothing_sent(self) -> None:
         count = request(connect(self.url), "eth_getTransactionCount", [self.address, "latest"])
         assert count == "0x0"
 
@@ -223,6 +226,36 @@ def test_what_cannot_work_is_refused(
     for part in parts:
         assert part.lower() in answer.stderr.lower()
     sponsor.assert_nothing_done()
+
+
+def test_windows_are_deployed_with_a_federation_that_judges(sponsor: Sponsor) -> None:
+    text = sponsor.config.read_text()
+    judged = text.replace('weighting = "examples"', 'weighting = "uniform"')
+    judged = judged.replace('"bfv-4096-3x19"', '"bfv-8192-2x30"')
+    assert judged.count("bfv-8192-2x30") == judged.count('weighting = "uniform"') == 1
+    sponsor.ddcai(
+        "keys", "new", "--out", sponsor.folder / "keys", "--password-file", sponsor.password,
+        "--light-kdf", "--parameter-set", "bfv-8192-2x30",
+    )  # fmt: skip
+    key = {"--public-key": str(sponsor.folder / "keys" / "encryption-public.json")}
+    refused = sponsor.deploy("--bond-wei", "5")
+    assert_refused(refused, "bond-wei is 5", "no [assessment]")
+    sponsor.config.write_text(judged + "[assessment]\n")
+    assert_refused(sponsor.deploy(changes=key), "assessment.root_set is empty", "root-set")
+    for window, more, parts in (
+        (300, (), ("InvalidRules", "windowRounds")),
+        (5, ("--take-wait-s", "9", "--anyone-wait-s", "8"), ("InvalidRules", "anyoneWaitS")),
+        (5, ("--bond-wei", str(2**96)), ("do not fit WindowAssessment", str(2**96))),
+    ):
+        rule = f'[assessment]\nanchor = "movement"\nwindow = {window}\n'
+        sponsor.config.write_text(judged + rule)
+        assert_refused(sponsor.deploy(*more, changes=key), *parts)
+    sponsor.assert_nothing_sent()
+    answer = sponsor.deploy("--dispute-period-s", "60", "--bond-wei", "5", changes=key)
+    assert answer.code == 0, answer.stderr
+    federation = Federation.connect(connect(sponsor.url), answer.json["federation"])
+    rules = federation.assessment().rules()
+    assert (rules.window_rounds, rules.dispute_period_s, rules.bond_wei) == (5, 60, 5)
 
 
 def test_an_app_of_ones_own_gives_its_network_with_the_first_model(sponsor: Sponsor) -> None:

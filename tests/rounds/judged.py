@@ -12,6 +12,7 @@ from ddcai.assessment.root_set import commitment
 from ddcai.chain.records import RoundRecord
 from ddcai.configuration import Aggregation, Encryption, Training
 from ddcai.models.anchor import root_set_to_blob
+from ddcai.rounds.verdicts import WindowJudge, WindowVerdicts
 from tests.federation import SmallFederation, small_config, small_data
 
 ROOT_X, ROOT_Y = small_data(99, 120)
@@ -61,3 +62,32 @@ def judged_round(made: SmallFederation, flippers: tuple[int, ...] = ()) -> Round
     sealed = made.coordinator.seal_judged(record, anchor, scalars)
     finish(made, sealed)
     return made.contract.round(record.number)
+
+
+def verdicts_of(made: SmallFederation, number: int) -> WindowVerdicts:
+    """A window's verdicts, by what the key holder opens for them; the store has them then."""
+    judge = WindowJudge(made.coordinator.party)
+    window = judge.assessment.window(number)
+    until, _ = judge.until(window)
+    movement = {
+        round_: made.opener.open_movement(round_) for round_ in judge.judged_rounds(window, until)
+    }
+    return made.coordinator.judge_window(window, until, movement)
+
+
+def post_against(made: SmallFederation, number: int, victim: int) -> WindowVerdicts:
+    """A colluding quorum posts a verdict that takes an honest member's deposits.
+
+    The document is right, so that any reader sees that the verdict is not; it is returned.
+    """
+    honest = verdicts_of(made, number)
+    address = made.addresses[victim]
+    taken = dataclasses.replace(honest.by_contributor[address], refund=False, points=0)
+    false = dataclasses.replace(honest, by_contributor={**honest.by_contributor, address: taken})
+    message = false.message(made.coordinator.party, 0)
+    last = made.contract.assessment().window(number).rounds[-1]
+    signers = [item.index for item in made.contract.round(last).sealed]
+    made.coordinator.post_verdict(
+        false, {index: made.contributors[index]._key.sign(message) for index in signers}
+    )
+    return honest

@@ -28,6 +28,7 @@ VARIABLES = {
     "encryption-key": "DDCAI_ENCRYPTION_KEY",
     "state": "DDCAI_STATE",
     "role": "DDCAI_ROLE",
+    "scalar-budget": "DDCAI_SCALAR_BUDGET",
 }
 
 
@@ -36,7 +37,10 @@ def test_settings_come_from_kebab_names_then_from_the_environment(
 ) -> None:
     for variable in VARIABLES.values():
         monkeypatch.delenv(variable, raising=False)
-    given_names = {name: f"value of {name}" for name in VARIABLES} | {"role": "keyholder"}
+    given_names = {name: f"value of {name}" for name in VARIABLES} | {
+        "role": "keyholder",
+        "scalar-budget": "7",
+    }
     settings = Settings.read(given_names | {"learning-rate": 0.1, "data": "x.csv"})
     assert settings.to_mapping() == given_names
     assert Settings.read(settings.to_mapping()) == settings
@@ -51,6 +55,8 @@ def test_settings_come_from_kebab_names_then_from_the_environment(
         monkeypatch.setenv(VARIABLES[name], given_names[name])
     with pytest.raises(ConfigurationError, match="role is 'boss'"):
         Settings.read({"role": "boss"})
+    with pytest.raises(ConfigurationError, match="scalar-budget is '-1'"):
+        Settings.read({"scalar-budget": "-1"})
 
 
 def test_settings_without_keys_read_only(federation: SmallFederation) -> None:

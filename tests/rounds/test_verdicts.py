@@ -22,10 +22,9 @@ from ddcai.errors import (
     VerificationError,
 )
 from ddcai.rounds.keyholder import Opener
-from ddcai.rounds.scalars import OpenedScalars
-from ddcai.rounds.verdicts import WindowJudge, WindowVerdicts
+from ddcai.rounds.verdicts import WindowJudge
 from tests.federation import SmallFederation, make_federation
-from tests.rounds.judged import CONFIG, judged_round
+from tests.rounds.judged import CONFIG, judged_round, post_against, verdicts_of
 
 RULE = CONFIG.assessment
 assert RULE is not None
@@ -47,18 +46,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallFederation]:
 
 def _assessment(made: SmallFederation) -> Assessment:
     return made.contract.assessment()
-
-
-def _movement(made: SmallFederation, numbers: tuple[int, ...]) -> dict[int, OpenedScalars]:
-    return {number: made.opener.open_movement(number) for number in numbers}
-
-
-def _verdicts(made: SmallFederation, number: int) -> WindowVerdicts:
-    judge = WindowJudge(made.coordinator.party)
-    window = judge.assessment.window(number)
-    until, _ = judge.until(window)
-    movement = _movement(made, judge.judged_rounds(window, until))
-    return made.coordinator.judge_window(window, until, movement)
 
 
 def test_a_window_takes_the_flippers_deposits_and_gives_them_to_the_others(
@@ -85,7 +72,7 @@ def test_a_window_takes_the_flippers_deposits_and_gives_them_to_the_others(
     with pytest.raises(NotSealed, match="not there yet"):
         made.opener.open_movement(5)
 
-    verdicts = _verdicts(made, 1)
+    verdicts = verdicts_of(made, 1)
     bad = verdicts.by_contributor[made.addresses[4]]
     assert (bad.refund, bad.points, bad.judged, bad.updates) == (False, 0, 2, 2)
     assert verdicts.agreed == (0, 1, 2, 3)
@@ -142,7 +129,7 @@ def _refuse_lies(made: SmallFederation) -> None:
     judge = WindowJudge(made.coordinator.party)
     window = judge.assessment.window(2)
     assert window.rounds == (3, 4)
-    honest = _verdicts(made, 2)
+    honest = verdicts_of(made, 2)
     context = made.coordinator.party.context(4)
 
     def planted(document: object) -> bytes:
@@ -176,7 +163,7 @@ def _refuse_lies(made: SmallFederation) -> None:
         with pytest.raises(AttestationRefused, match=why):
             made.contributors[1].attest_verdict(2, planted(content))
 
-    early = made.coordinator.judge_window(window, 4, _movement(made, (3,)))
+    early = made.coordinator.judge_window(window, 4, {3: made.opener.open_movement(3)})
     with pytest.raises(AttestationRefused, match="but round 5 is there"):
         made.contributors[1].attest_verdict(2, early.digest)
     with pytest.raises(MalformedError):
@@ -187,22 +174,7 @@ def _win_a_dispute(made: SmallFederation) -> None:
     """A quorum of four takes the deposits of an honest member; the fifth disputes, and wins."""
     judge = WindowJudge(made.coordinator.party)
     window = judge.assessment.window(2)
-    honest = _verdicts(made, 2)
-    victim = honest.by_contributor[made.addresses[0]]
-    false = dataclasses.replace(
-        honest,
-        by_contributor={
-            **honest.by_contributor,
-            made.addresses[0]: dataclasses.replace(victim, refund=False, points=0),
-        },
-    )
-    message = false.message(made.coordinator.party, 0)
-    signers = [item.index for item in made.contract.round(window.rounds[-1]).sealed]
-    assert len(signers) >= 4
-    made.coordinator.post_verdict(
-        false, {index: made.contributors[index]._key.sign(message) for index in signers}
-    )
-    # The document is right, so that any reader sees that the verdict is not.
+    honest = post_against(made, 2, 0)
     posted = judge.assessment.verdicts(2, [one.index for one in honest.by_contributor.values()])
     assert posted[0].agreed is False
     with pytest.raises(AttestationRefused, match="JUDGED"):
@@ -211,15 +183,17 @@ def _win_a_dispute(made: SmallFederation) -> None:
     own.dispute(2)
     made.pass_time(WINDOWS.dispute_period_s + 1)
     signatures = {}
+    signers = [item.index for item in made.contract.round(window.rounds[-1]).sealed]
     for index in signers:
         verdicts, signatures[index] = made.contributors[index].attest_resolution(2)
         assert verdicts.agreed == honest.agreed
+    false_agreed = verdicts.agreed[1:]
     with pytest.raises(ContractReverted, match="InvalidVerdictSignature"):
         own.resolve(
             2,
-            false.agreed,
-            false.points,
-            false.digest,
+            false_agreed,
+            verdicts.points[1:],
+            verdicts.digest,
             sorted(signatures),
             made.contributors[0].party.scheme.combine(signatures),
         )
