@@ -23,6 +23,19 @@ HEAD = "head on chain equals the model's last layer"
 RELEASES = "head makes releases by the configuration"
 MONEY = "money is conserved"
 SOLVENT = "contract holds what it owes"
+# Of a federation whose updates are judged.
+ROOT_SET = "root set matches its commitment"
+COMMITTED = "committed list matches its digest"
+DRAW = "randomness is the draw block's"
+SCORES_BLOB = "scores match their digest"
+SCORES = "scores follow from opened scalars"
+ACCEPTED = "sealed list is whom the gate accepted"
+VERDICT_BLOB = "verdict matches its digest"
+VERDICT = "verdict follows from opened scalars"
+OUTCOME = "deposits and points are the verdict's"
+VERDICT_QUORUM = "quorum signed the verdict"
+WINDOW_MONEY = "money of windows is conserved"
+WINDOW_SOLVENT = "assessment holds what it owes"
 
 # In the order in which an audit makes them; the names are part of the interface.
 NAMES = (
@@ -44,6 +57,21 @@ NAMES = (
     MONEY,
     SOLVENT,
 )
+# The further claims about a federation with an assessment, likewise.
+ASSESSED = (
+    ROOT_SET,
+    COMMITTED,
+    DRAW,
+    SCORES_BLOB,
+    SCORES,
+    ACCEPTED,
+    VERDICT_BLOB,
+    VERDICT,
+    OUTCOME,
+    VERDICT_QUORUM,
+    WINDOW_MONEY,
+    WINDOW_SOLVENT,
+)
 
 
 class Status(StrEnum):
@@ -63,9 +91,10 @@ class Claim:
     """One line of an audit.
 
     Attributes:
-        name: one of `NAMES`.
+        name: one of `NAMES` or `ASSESSED`.
         status: how it turned out.
-        round: the round that it is about; None for the federation.
+        round: the round that it is about; None for the federation or a window.
+        window: the window that it is about; None for the federation or a round.
         subject: the account that it is about; empty where it is about none.
         expected, found: the two values that were compared, as text; digests as 0x and hex.
             ``found`` is ``missing`` for a blob that the store does not hold.
@@ -74,6 +103,7 @@ class Claim:
     name: str
     status: Status
     round: int | None = None
+    window: int | None = None
     subject: str = ""
     expected: str
     found: str
@@ -85,10 +115,17 @@ class Claim:
 
 
 def compare(
-    name: str, expected: str, found: str, *, round_: int | None = None, subject: str = ""
+    name: str,
+    expected: str,
+    found: str,
+    *,
+    round_: int | None = None,
+    window: int | None = None,
+    subject: str = "",
 ) -> Claim:
     """A claim that two values are equal."""
-    return judged(name, expected == found, expected, found, round_=round_, subject=subject)
+    holds = expected == found
+    return judged(name, holds, expected, found, round_=round_, window=window, subject=subject)
 
 
 def judged(
@@ -98,23 +135,36 @@ def judged(
     found: str,
     *,
     round_: int | None = None,
+    window: int | None = None,
     subject: str = "",
 ) -> Claim:
     """A claim that was evaluated."""
-    status = Status.PASS if holds else Status.FAIL
     return Claim(
-        name=name, status=status, round=round_, subject=subject, expected=expected, found=found
+        name=name,
+        status=Status.PASS if holds else Status.FAIL,
+        round=round_,
+        window=window,
+        subject=subject,
+        expected=expected,
+        found=found,
     )
 
 
 def skipped(
-    name: str, expected: str, why: str, *, round_: int | None = None, subject: str = ""
+    name: str,
+    expected: str,
+    why: str,
+    *,
+    round_: int | None = None,
+    window: int | None = None,
+    subject: str = "",
 ) -> Claim:
     """A claim that could not be evaluated."""
     return Claim(
         name=name,
         status=Status.SKIPPED,
         round=round_,
+        window=window,
         subject=subject,
         expected=expected,
         found=f"not checked: {why}",

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ddcai.audit.windows import AssessmentHistory
 from ddcai.chain.records import RoundState, Rules
 from ddcai.digests import RoundContext
 
@@ -68,6 +69,31 @@ class Commitment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Judging:
+    """What the updates of an assessed round are judged by, as far as it came.
+
+    Attributes:
+        indices: members on the committed list, ascending.
+        list_digest: of that list, as the contract holds it.
+        draw_block: the block whose RANDAO value draws.
+        prev_randao: that value, 32 bytes; None before the draw, or where the node has no such
+            block any more.
+        committed, drawn: the steps; None for what was not taken.
+        randomness: 32 bytes, what was drawn; None before.
+        scores_digest: of the document that the round was sealed with; None before.
+    """
+
+    indices: tuple[int, ...]
+    list_digest: bytes
+    draw_block: int
+    committed: Step
+    prev_randao: bytes | None = None
+    randomness: bytes | None = None
+    drawn: Step | None = None
+    scores_digest: bytes | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sealing:
     """The sealed sum's digest, and the member indices that it is the sum of, ascending."""
 
@@ -104,6 +130,7 @@ class RoundHistory:
 
     Attributes:
         number: from 1.
+        judging: of an assessed federation, once the list of updates is committed.
         refunds, takes: in the order in which they were paid.
     """
 
@@ -113,6 +140,7 @@ class RoundHistory:
     finalize_deadline: int
     opened: Step
     commitments: tuple[Commitment, ...] = ()
+    judging: Judging | None = None
     sealing: Sealing | None = None
     finalisation: Finalisation | None = None
     cancelled: Step | None = None
@@ -126,13 +154,31 @@ class RoundHistory:
             return RoundState.CANCELLED
         if self.finalisation is not None:
             return RoundState.FINALIZED
-        return RoundState.OPEN if self.sealing is None else RoundState.SEALED
+        if self.sealing is not None:
+            return RoundState.SEALED
+        return RoundState.OPEN if self.judging is None else RoundState.COMMITTED
+
+    @property
+    def running(self) -> bool:
+        """Whether there is no result yet, nor an end without one."""
+        return self.cancelled is None and self.finalisation is None
 
     @property
     def sealed(self) -> tuple[Commitment, ...]:
         """The commitments on the sealed list, by member index."""
         listed = frozenset(self.sealing.indices) if self.sealing is not None else frozenset()
         return tuple(one for one in self.commitments if one.index in listed)
+
+    @property
+    def judged(self) -> tuple[Commitment, ...]:
+        """The commitments whose updates are judged, by member index."""
+        listed = frozenset(self.judging.indices) if self.judging is not None else frozenset()
+        return tuple(one for one in self.commitments if one.index in listed)
+
+    @property
+    def assessed(self) -> tuple[Commitment, ...]:
+        """Those whose deposits went to the contract that judges: the judged, once it is final."""
+        return self.judged if self.finalisation is not None else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +197,7 @@ class History:
         balance_wei: what the contract holds.
         claimable_wei: by (round, address), what `refund` and `take` would pay now; zeros are
             left out.
+        assessment: what the contract that judges updates did; None where there is none.
         key_holder_is_contract: then its signatures are checked by its own code (ERC-1271).
     """
 
@@ -170,6 +217,7 @@ class History:
     claimable_wei: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
     key_holder_is_contract: bool = False
     encoder_every: int | None = None
+    assessment: AssessmentHistory | None = None
 
     def context(self, round_: int) -> RoundContext:
         """What binds digests to a round of this federation."""
@@ -192,18 +240,21 @@ def dues(round_: RoundHistory) -> dict[str, tuple[int, int]]:
     """What a settled round owes in all, by the contract's rules: (own deposit, share) in wei.
 
     Finalised: sealed contributors get their deposits back and share the others' deposits
-    equally, a wei of the remainder each for the lowest indices. Cancelled: every deposit goes
-    back. A running round owes nothing yet.
+    equally, a wei of the remainder each for the lowest indices. Where updates are judged, the
+    judged ones' deposits are with the contract that judges, and the sealed share the rest.
+    Cancelled: every deposit goes back. A running round owes nothing yet.
     """
     if round_.state is RoundState.CANCELLED:
         return {one.address: (one.deposit_wei, 0) for one in round_.commitments}
     if round_.state is not RoundState.FINALIZED or not round_.sealed:
         return {}
     agreed = sorted(round_.sealed, key=lambda one: one.index)
-    forfeited = total(round_.commitments) - total(agreed)
+    kept = agreed if round_.judging is None else round_.judged
+    forfeited = total(round_.commitments) - total(kept)
     share, remainder = divmod(forfeited, len(agreed))
+    own = round_.judging is None
     return {
-        one.address: (one.deposit_wei, share + (position < remainder))
+        one.address: (one.deposit_wei if own else 0, share + (position < remainder))
         for position, one in enumerate(agreed)
     }
 

@@ -1,18 +1,18 @@
-"""Where every deposit is: paid in, paid back, shared out, or still with the contract."""
+"""Where every deposit is: paid in, paid back, shared out, handed over, or still with the contract.
+
+What becomes of those that are handed over to be judged: `ddcai.audit.window_money`.
+"""
 
 from __future__ import annotations
 
 from ddcai.audit import claims
 from ddcai.audit.claims import Claim, judged
 from ddcai.audit.history import History, RoundHistory, dues, paid, total
-from ddcai.chain.records import RoundState
-
-_RUNNING = (RoundState.OPEN, RoundState.SEALED)
 
 
 def held_wei(round_: RoundHistory) -> int:
     """What the contract must still hold for one round, by its events and rules."""
-    if round_.state in _RUNNING:
+    if round_.running:
         return total(round_.commitments)
     due = sum(own + share for own, share in dues(round_).values())
     return due - paid(round_.refunds) - paid(round_.takes)
@@ -30,14 +30,16 @@ def check_conserved(history: History) -> Claim:
     deposited = sum(total(round_.commitments) for round_ in history.rounds)
     refunded = sum(paid(round_.refunds) for round_ in history.rounds)
     taken = sum(paid(round_.takes) for round_ in history.rounds)
+    handed = sum(total(round_.assessed) for round_ in history.rounds)
     held = sum(sum(owed) for owed in history.claimable_wei.values())
-    held += sum(total(one.commitments) for one in history.rounds if one.state in _RUNNING)
-    sum_wei = refunded + taken + held
+    held += sum(total(one.commitments) for one in history.rounds if one.running)
+    sum_wei = refunded + taken + handed + held
+    judged_ = f" + {handed} handed over to be judged" if history.assessment is not None else ""
     return judged(
         claims.MONEY,
         deposited == sum_wei,
         f"{deposited} wei deposited",
-        f"{refunded} refunded + {taken} taken + {held} held = {sum_wei} wei",
+        f"{refunded} refunded + {taken} taken{judged_} + {held} held = {sum_wei} wei",
     )
 
 

@@ -79,6 +79,7 @@ class Queries:
             if one.address == wanted
         )
         money = _sums(wanted, rows)
+        windows = _from_windows(self._history, wanted)
         left = 0 if member.left is None else member.left.gas_used
         return ContributorReport(
             address=wanted,
@@ -89,8 +90,10 @@ class Queries:
             refunded_wei=money.refunded_wei,
             taken_wei=money.taken_wei,
             forfeited_wei=money.forfeited_wei,
+            assessed_wei=money.assessed_wei,
             held_wei=money.held_wei,
-            net_wei=money.refunded_wei + money.taken_wei - money.deposited_wei,
+            windows_wei=windows,
+            net_wei=money.refunded_wei + money.taken_wei + windows - money.deposited_wei,
             gas=sum(row.gas for row in rows) + member.step.gas_used + left,
         )
 
@@ -147,6 +150,7 @@ class Queries:
             refunded_wei=sum(row.refunded_wei for row in each),
             taken_wei=sum(row.taken_wei for row in each),
             forfeited_wei=sum(row.forfeited_wei for row in each),
+            assessed_wei=sum(row.assessed_wei for row in each),
             held_wei=sum(held_wei(round_) for round_ in self._history.rounds),
         )
         return (*each, everybody)
@@ -170,6 +174,11 @@ def _steps(round_: RoundHistory) -> tuple[StepRow, ...]:
     rows = [_step("open", round_.opened, round_.base_model_digest)]
     by_time = sorted(round_.commitments, key=lambda one: one.step.block_number)
     rows += [_step("submit", one.step, one.digest, one.deposit_wei) for one in by_time]
+    if round_.judging is not None:
+        judging = round_.judging
+        rows.append(_step("commit", judging.committed, judging.list_digest))
+        if judging.drawn is not None:
+            rows.append(_step("draw", judging.drawn, judging.randomness))
     if round_.sealing is not None:
         rows.append(_step("seal", round_.sealing.step, round_.sealing.sum_digest))
     if round_.finalisation is not None:
@@ -201,31 +210,33 @@ def _contribution(round_: RoundHistory, one: Commitment) -> ContributionRow:
     refunds = tuple(payment for payment in round_.refunds if payment.address == one.address)
     takes = tuple(payment for payment in round_.takes if payment.address == one.address)
     refunded, taken = paid(refunds), paid(takes)
-    running = round_.state in (RoundState.OPEN, RoundState.SEALED)
-    due = one.deposit_wei if running else sum(dues(round_).get(one.address, (0, 0)))
-    forfeited = round_.state is RoundState.FINALIZED and not listed
+    due = one.deposit_wei if round_.running else sum(dues(round_).get(one.address, (0, 0)))
+    judged = one in round_.judged
+    kept = listed or judged
+    forfeited = round_.state is RoundState.FINALIZED and not kept
     final = round_.finalisation
     steps = [one.step, *(payment.step for payment in (*refunds, *takes))]
     return ContributionRow(
         round=round_.number,
-        outcome=_outcome(round_.state, listed),
+        outcome=_outcome(round_.state, listed, judged),
         update_digest=_hex(one.digest),
         deposit_wei=one.deposit_wei,
         refunded_wei=refunded,
         taken_wei=taken,
         forfeited_wei=one.deposit_wei if forfeited else 0,
+        assessed_wei=one.deposit_wei if one in round_.assessed else 0,
         held_wei=due - refunded - taken,
         attested=final is not None and one.index in final.signers,
         gas=sum(step.gas_used for step in steps),
     )
 
 
-def _outcome(state_: RoundState, listed: bool) -> str:
+def _outcome(state_: RoundState, listed: bool, judged: bool) -> str:
     if state_ is RoundState.CANCELLED:
         return "returned"
     if state_ is RoundState.FINALIZED:
-        return "agreed" if listed else "forfeited"
-    return "sealed" if listed else "submitted"
+        return "assessed" if judged else "agreed" if listed else "forfeited"
+    return "sealed" if listed else "committed" if judged else "submitted"
 
 
 def _sums(address: str, rows: tuple[ContributionRow, ...]) -> MoneyRow:
@@ -235,8 +246,16 @@ def _sums(address: str, rows: tuple[ContributionRow, ...]) -> MoneyRow:
         refunded_wei=sum(row.refunded_wei for row in rows),
         taken_wei=sum(row.taken_wei for row in rows),
         forfeited_wei=sum(row.forfeited_wei for row in rows),
+        assessed_wei=sum(row.assessed_wei for row in rows),
         held_wei=sum(row.held_wei for row in rows),
     )
+
+
+def _from_windows(history: History, account: str) -> int:
+    """Deposits, shares and rests of pots that windows paid an account."""
+    entries = () if history.assessment is None else history.assessment.entries
+    paid_out = ("Refunded", "Taken", "Swept")
+    return sum(e.amount_wei for e in entries if e.account == account and e.name in paid_out)
 
 
 def _digest_of(given: str | Path) -> bytes:

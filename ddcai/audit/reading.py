@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Any
-
-from eth_abi import abi
-from eth_abi.exceptions import DecodingError
-from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
 
 from ddcai.audit.history import (
     Commitment,
     Finalisation,
     History,
+    Judging,
     Payment,
     Registration,
     RoundHistory,
     Sealing,
-    Step,
     dues,
     paid,
 )
+from ddcai.audit.steps import Steps
+from ddcai.audit.window_reading import read_assessment
+from ddcai.chain.assessment import CONTRACT
+from ddcai.chain.block_header import prev_randao
 from ddcai.chain.events import Event, events
 from ddcai.chain.federation import Federation
 from ddcai.chain.head import Head, teaching
-from ddcai.chain.node.connection import Connection, request, request_many
+from ddcai.chain.node.connection import Connection, request
 from ddcai.chain.records import bitmap_indices
 from ddcai.errors import ChainError
 
 _ATTEMPTS = 5
-_REGISTER = keccak(text="register(bytes,bytes)")[:4]
-# Events that other rounds' events of the same transaction share the gas with.
-_SETTLING = ("Refunded", "Taken")
+_REGISTER = "register(bytes,bytes)"
 
 
 def read_history(w3: Connection, address: str, from_block: int = 0) -> History:
@@ -52,13 +47,21 @@ def read_history(w3: Connection, address: str, from_block: int = 0) -> History:
             as long as reading takes.
     """
     federation = Federation.connect(w3, address)
+    rules = federation.rules()
+
+    def judging(first: int, last: int) -> list[Event]:
+        if not rules.assessed:
+            return []
+        return events(w3, rules.assessment, first, last, contract_name=CONTRACT)
+
     for _ in range(_ATTEMPTS):
         block = int(request(w3, "eth_blockNumber", []), 16)
         found = events(w3, federation.address, from_block, block)
-        history = _Reader(w3, federation, found).history()
+        history = _Reader(w3, federation, found, judging(from_block, block)).history()
         # Reads are of the latest block: they belong to these events if no other came since.
         now = int(request(w3, "eth_blockNumber", []), 16)
-        if now == block or not events(w3, federation.address, block + 1, now):
+        later = (block + 1, now)
+        if now == block or not (events(w3, federation.address, *later) or judging(*later)):
             return history
     raise ChainError(
         f"the federation {federation.address} went on while it was read, {_ATTEMPTS} times: "
@@ -67,30 +70,17 @@ def read_history(w3: Connection, address: str, from_block: int = 0) -> History:
 
 
 class _Reader:
-    def __init__(self, w3: Connection, federation: Federation, found: list[Event]) -> None:
-        self._w3, self._federation, self._events = w3, federation, found
-        hashes = list(dict.fromkeys(event.tx_hash for event in found))
-        self._receipts = self._ask("eth_getTransactionReceipt", hashes)
-        joined = {event.tx_hash for event in found if event.name == "MemberRegistered"}
-        self._transactions = self._ask("eth_getTransactionByHash", sorted(joined))
-        self._sharing = Counter(event.tx_hash for event in found if event.name in _SETTLING)
+    def __init__(
+        self, w3: Connection, federation: Federation, found: list[Event], judging: list[Event]
+    ) -> None:
+        self._w3, self._federation, self._events, self._judging = w3, federation, found, judging
+        self._steps = Steps(w3, [*found, *judging])
+        joined = (event for event in found if event.name == "MemberRegistered")
+        self._registered = self._steps.arguments(joined, federation.address, _REGISTER)
         self._of_round: dict[int, dict[str, list[Event]]] = defaultdict(lambda: defaultdict(list))
         for event in found:
             if "round" in event.args:
                 self._of_round[event.args["round"]][event.name].append(event)
-
-    def _ask(self, method: str, hashes: list[str]) -> dict[str, dict[str, Any]]:
-        """Answers about transactions, by hash; each is asked for once."""
-        answers = dict(
-            zip(hashes, request_many(self._w3, [(method, [one]) for one in hashes]), strict=True)
-        )
-        for tx_hash, answer in answers.items():
-            if not answer:
-                raise ChainError(
-                    f"the node shows an event of {tx_hash}, but not that transaction: it is "
-                    "behind, or prunes; use another"
-                )
-        return answers
 
     def history(self) -> History:
         federation = self._federation
@@ -117,17 +107,22 @@ class _Reader:
             rounds=rounds,
             claimable_wei=self._claimable(rounds),
             key_holder_is_contract=code not in ("0x", "", None),
+            assessment=(
+                read_assessment(federation, self._judging, self._steps, members, rounds)
+                if rules.assessed
+                else None
+            ),
         )
 
     def _members(self) -> tuple[Registration, ...]:
-        left = {e.args["member"]: self._step(e) for e in self._events if e.name == "MemberLeft"}
+        left = {e.args["member"]: self._steps.of(e) for e in self._events if e.name == "MemberLeft"}
         return tuple(
             Registration(
                 address=event.args["member"],
                 index=event.args["index"],
                 key=event.args["key"],
                 proof=self._proof(event),
-                step=self._step(event),
+                step=self._steps.of(event),
                 left=left.get(event.args["member"]),
             )
             for event in self._events
@@ -135,18 +130,8 @@ class _Reader:
         )
 
     def _proof(self, event: Event) -> bytes | None:
-        transaction = self._transactions[event.tx_hash]
-        data = bytes.fromhex(str(transaction["input"]).removeprefix("0x"))
-        to = transaction.get("to")
-        if to is None or to_checksum_address(to) != self._federation.address:
-            return None
-        if data[:4] != _REGISTER:
-            return None
-        try:
-            key, proof = abi.decode(["bytes", "bytes"], data[4:])
-        except (DecodingError, OverflowError):
-            return None
-        return bytes(proof) if key == event.args["key"] else None
+        key, proof = self._registered.get(event.tx_hash, (None, None))
+        return proof if key == event.args["key"] else None
 
     def _round(self, number: int, indices: dict[str, int]) -> RoundHistory:
         named = self._of_round[number]
@@ -164,11 +149,12 @@ class _Reader:
             base_model_digest=opened.args["baseModelDigest"],
             submit_deadline=opened.args["submitDeadline"],
             finalize_deadline=opened.args["finalizeDeadline"],
-            opened=self._step(opened),
+            opened=self._steps.of(opened),
             commitments=self._commitments(named["UpdateSubmitted"], indices),
+            judging=self._judged(number),
             sealing=None if sealed is None else self._sealing(sealed),
             finalisation=None if finalised is None else self._finalisation(finalised),
-            cancelled=None if cancelled is None else self._step(cancelled),
+            cancelled=None if cancelled is None else self._steps.of(cancelled),
             refunds=self._payments(named["Refunded"]),
             takes=self._payments(named["Taken"]),
         )
@@ -188,17 +174,35 @@ class _Reader:
                 index=_index(indices, event.args["contributor"]),
                 digest=event.args["updateDigest"],
                 deposit_wei=event.args["depositWei"],
-                step=self._step(event),
+                step=self._steps.of(event),
             )
             for event in found
         ]
         return tuple(sorted(commitments, key=lambda one: one.index))
 
+    def _judged(self, number: int) -> Judging | None:
+        committed = self._only(number, "RoundCommitted")
+        if committed is None:
+            return None
+        drawn = self._only(number, "RoundDrawn")
+        assessed = self._only(number, "RoundAssessed")
+        draw_block = committed.args["drawBlock"]
+        return Judging(
+            indices=bitmap_indices(committed.args["members"]),
+            list_digest=self._federation.list_digest(number),
+            draw_block=draw_block,
+            committed=self._steps.of(committed),
+            prev_randao=None if drawn is None else prev_randao(self._w3, draw_block),
+            randomness=None if drawn is None else drawn.args["randomness"],
+            drawn=None if drawn is None else self._steps.of(drawn),
+            scores_digest=None if assessed is None else assessed.args["scoresDigest"],
+        )
+
     def _sealing(self, event: Event) -> Sealing:
         return Sealing(
             sum_digest=event.args["sumDigest"],
             indices=bitmap_indices(event.args["members"]),
-            step=self._step(event),
+            step=self._steps.of(event),
         )
 
     def _finalisation(self, event: Event) -> Finalisation:
@@ -209,7 +213,7 @@ class _Reader:
             signers=bitmap_indices(event.args["signers"]),
             opening_signature=event.args["openingSignature"],
             signature=event.args["signature"],
-            step=self._step(event),
+            step=self._steps.of(event),
         )
 
     def _payments(self, found: Iterable[Event]) -> tuple[Payment, ...]:
@@ -217,22 +221,9 @@ class _Reader:
             Payment(
                 address=event.args["contributor"],
                 amount_wei=event.args["amountWei"],
-                step=self._step(event),
+                step=self._steps.of(event),
             )
             for event in found
-        )
-
-    def _step(self, event: Event) -> Step:
-        receipt = self._receipts[event.tx_hash]
-        gas_used = int(receipt["gasUsed"], 16)
-        if event.name in _SETTLING:
-            gas_used //= self._sharing[event.tx_hash]
-        return Step(
-            by=to_checksum_address(receipt["from"]),
-            time=datetime.fromtimestamp(event.timestamp, UTC),
-            block_number=event.block_number,
-            tx_hash=event.tx_hash,
-            gas_used=gas_used,
         )
 
     def _claimable(

@@ -17,7 +17,7 @@ class RoundRow:
     """One round.
 
     Attributes:
-        state: open, sealed, finalized or cancelled.
+        state: open, committed, sealed, finalized or cancelled.
         opened: when.
         model_digest: the new model's; None unless finalised.
         contributors, sealed: committed updates, and those of them on the sealed list.
@@ -41,9 +41,11 @@ class StepRow:
     """One party's step in a round.
 
     Attributes:
-        action: open, submit, seal, finalize, cancel, refund or take.
+        action: open, submit, commit, draw, seal, finalize, cancel, refund or take; commit and
+            draw where updates are judged.
         party: the account that took it.
-        digest: what it put on chain: base model, update, sum, new model; None for payments.
+        digest: what it put on chain: base model, update, committed list, randomness, sum, new
+            model; None for payments.
         amount_wei: paid in (submit) or out (refund, take).
         gas: of its transaction, or its part of one that settles several rounds.
     """
@@ -62,7 +64,9 @@ class ContributionRow:
     """One contributor in one round.
 
     Attributes:
-        outcome: submitted, sealed, agreed, forfeited or returned.
+        outcome: submitted, committed, sealed, agreed, assessed, forfeited or returned; assessed:
+            a window of rounds decides, see `ddcai.audit.assessment_queries`.
+        assessed_wei: handed over to the contract that judges.
         held_wei: what the contract still holds of it for this contributor.
         attested: whether its signature is under the round's result.
         gas: of its own transactions.
@@ -75,6 +79,7 @@ class ContributionRow:
     refunded_wei: int
     taken_wei: int
     forfeited_wei: int
+    assessed_wei: int
     held_wei: int
     attested: bool
     gas: int
@@ -86,7 +91,8 @@ class ContributorReport:
 
     Attributes:
         active: whether it takes part now.
-        net_wei: refunded + taken - deposited; gas and stake are not in it.
+        windows_wei: of assessed deposits and their pots, what was paid to it.
+        net_wei: refunded + taken + windows - deposited; gas, stake and bonds are not in it.
         gas: of all its transactions, registration included.
     """
 
@@ -98,7 +104,9 @@ class ContributorReport:
     refunded_wei: int
     taken_wei: int
     forfeited_wei: int
+    assessed_wei: int
     held_wei: int
+    windows_wei: int
     net_wei: int
     gas: int
 
@@ -132,7 +140,11 @@ class MoneyRow:
     """One contributor's money, or (address ``all``) everybody's: see
     `ddcai.audit.queries.Queries.money`.
 
-    Guarantees, for ``all``: deposited = refunded + taken + held.
+    Guarantees, for ``all``: deposited = refunded + taken + assessed + held.
+
+    Attributes:
+        assessed_wei: handed over to the contract that judges; what became of it is in
+            `ddcai.audit.assessment_queries`.
     """
 
     address: str
@@ -140,6 +152,7 @@ class MoneyRow:
     refunded_wei: int
     taken_wei: int
     forfeited_wei: int
+    assessed_wei: int
     held_wei: int
 
 

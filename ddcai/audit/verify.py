@@ -27,6 +27,7 @@ from ddcai.audit.history import Finalisation, History, RoundHistory, Sealing
 from ddcai.audit.reading import read_history
 from ddcai.audit.signatures import Signatures
 from ddcai.audit.sums import Addition
+from ddcai.audit.window_money import check_windows
 from ddcai.chain.node.connection import connect
 from ddcai.configuration import FederationConfig
 from ddcai.encryption.bfv import PublicKey
@@ -92,6 +93,8 @@ class _Verifier:
             yield self._check_releases(history.encoder_every)
         yield money.check_conserved(history)
         yield money.check_solvent(history)
+        if history.assessment is not None:
+            yield from check_windows(history, history.assessment)
 
     def _blob(
         self,

@@ -55,5 +55,18 @@ def block_header(w3: Web3, number: int) -> bytes:
     return bytes(header)
 
 
+def prev_randao(w3: Web3, number: int) -> bytes | None:
+    """A block's RANDAO value, 32 bytes (EIP-4399); None where the node has no such block, or one
+    whose fields do not hash to its hash."""
+    block = request(w3, "eth_getBlockByNumber", [hex(number), False])
+    if block is None:
+        return None
+    try:
+        block_header(w3, number)
+    except ChainError:
+        return None
+    return bytes.fromhex(str(block["mixHash"])[2:])
+
+
 def _value(text: str, is_number: bool) -> bytes | int:
     return int(text, 16) if is_number else bytes.fromhex(text[2:])

@@ -385,6 +385,10 @@ class Federation:
         """Fixes whose updates are judged; coordinator of an assessed federation only."""
         return self._send("commitRound", number, bitmap(indices))
 
+    def list_digest(self, number: int) -> bytes:
+        """Digest of an assessed round's committed list, 32 bytes; zeros before there is one."""
+        return bytes(self._contract.call("commitmentOf", number)[2])
+
     def draw_ready(self, number: int) -> bool:
         """Whether the block that a committed round's draw waits for is buried by another.
 

@@ -169,7 +169,9 @@ def verify(
 
 def _line(claim: object) -> str:
     values = fields(claim)
-    where = f"round {values['round']}: " if values["round"] is not None else ""
+    where = "".join(
+        f"{name} {values[name]}: " for name in ("round", "window") if values[name] is not None
+    )
     subject = f" of {values['subject']}" if values["subject"] else ""
     compared = f"expected {values['expected']}, found {values['found']}"
     return f"{values['status'].value:<7} {where}{values['name']}{subject}: {compared}"

@@ -1,0 +1,132 @@
+"""Reading what the contract that judges updates did, and how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ddcai.audit.history import Registration, RoundHistory
+from ddcai.audit.steps import Steps
+from ddcai.audit.windows import AssessmentHistory, Entry, MemberStanding, PostedVerdict
+from ddcai.chain.assessment import Assessment
+from ddcai.chain.events import Event
+from ddcai.chain.federation import Federation
+from ddcai.chain.records import bitmap_indices
+
+POST = "postVerdict(uint64,uint256[],uint32[],bytes32,uint256[],bytes)"
+RESOLVE = "resolve(uint64,uint256[],uint32[],bytes32,uint256[],bytes)"
+# The argument of an event that names who paid or was paid.
+_ACCOUNTS = ("contributor", "by", "to", "from", "sponsor", "account", "poster")
+
+
+def read_assessment(
+    federation: Federation,
+    found: Sequence[Event],
+    steps: Steps,
+    members: Sequence[Registration],
+    rounds: Sequence[RoundHistory],
+) -> AssessmentHistory:
+    """What the contract says; reads are of the latest block.
+
+    Args:
+        found: its events.
+        steps: of these.
+        members, rounds: of its federation.
+    """
+    assessment = federation.assessment()
+    addresses = {one.index: one.address for one in members}
+    standings = {}
+    windows = tuple(assessment.window(number) for number in range(1, assessment.window_count() + 1))
+    committed = {one.number: one.judging.indices for one in rounds if one.judging is not None}
+    for window in windows:
+        listed = {index for number in window.rounds for index in committed.get(number, ())}
+        indices = sorted(listed & addresses.keys())
+        updates = assessment.updates_of(window.number, indices)
+        verdicts = assessment.verdicts(window.number, indices)
+        for index in indices:
+            own, share = assessment.claimable(window.number, addresses[index])
+            standings[window.number, index] = MemberStanding(
+                updates=updates[index],
+                agreed=verdicts[index].agreed,
+                points=verdicts[index].points,
+                refund_wei=own,
+                take_wei=share,
+            )
+    entries = _Entries(assessment, found, steps, standings).entries()
+    credited = {one.account for one in entries if one.name == "BondReleased"}
+    owed = {account: assessment.owed_wei(account) for account in sorted(credited)}
+    return AssessmentHistory(
+        address=assessment.address,
+        rules=assessment.rules(),
+        entries=entries,
+        windows=windows,
+        members=standings,
+        pool_wei=assessment.pool_wei(),
+        owed_wei={account: amount for account, amount in owed.items() if amount},
+        balance_wei=federation.balance(assessment.address),
+    )
+
+
+class _Entries:
+    def __init__(
+        self,
+        assessment: Assessment,
+        found: Sequence[Event],
+        steps: Steps,
+        standings: dict[tuple[int, int], MemberStanding],
+    ) -> None:
+        self._found, self._steps, self._standings = found, steps, standings
+        self._given = {
+            name: steps.arguments(
+                (event for event in found if event.name == name), assessment.address, signature
+            )
+            for name, signature in (("VerdictPosted", POST), ("DisputeResolved", RESOLVE))
+        }
+
+    def entries(self) -> tuple[Entry, ...]:
+        return tuple(self._entry(event) for event in self._found)
+
+    def _entry(self, event: Event) -> Entry:
+        args = event.args
+        account = next((args[name] for name in _ACCOUNTS if name in args), "")
+        return Entry(
+            name=event.name,
+            step=self._steps.of(event),
+            window=args.get("window"),
+            account=account,
+            amount_wei=args.get("amountWei", args.get("potWei", 0)),
+            round=args.get("round", 0),
+            updates=args.get("updates", 0),
+            verdict=self._verdict(event) if event.name in self._given else None,
+            right=bitmap_indices(args.get("right", ())),
+        )
+
+    def _verdict(self, event: Event) -> PostedVerdict:
+        args = event.args
+        given = self._given[event.name].get(event.tx_hash)
+        if given is not None and (given[0], given[3]) != (args["window"], args["scoresDigest"]):
+            given = None  # the event is of another call within that transaction
+        agreed, points = self._outcome(args, given)
+        return PostedVerdict(
+            attempt=0 if event.name == "VerdictPosted" else 1,
+            scores_digest=args["scoresDigest"],
+            agreed=agreed,
+            points=points,
+            signers=None if given is None else bitmap_indices(given[4]),
+            signature=None if given is None else bytes(given[5]),
+        )
+
+    def _outcome(
+        self, args: dict[str, Any], given: tuple[Any, ...] | None
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """From the event; a resolution's has none, but it is the last word in its window."""
+        if "agreed" in args:
+            return bitmap_indices(args["agreed"]), tuple(args["points"])
+        if given is not None:
+            return bitmap_indices(given[1]), tuple(given[2])
+        agreed = {
+            index: one.points
+            for (window, index), one in sorted(self._standings.items())
+            if window == args["window"] and one.agreed
+        }
+        return tuple(agreed), tuple(agreed.values())
