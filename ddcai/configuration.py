@@ -21,6 +21,7 @@ from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 from ddcai.assessment.configuration import Assessment
 from ddcai.digests import config_digest
 from ddcai.errors import ConfigurationError
+from ddcai.privacy.configuration import Privacy
 
 ENTRY_POINT = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
 
@@ -222,6 +223,7 @@ class FederationConfig:
 
     Attributes:
         assessment: the rule that judges updates; None where none does.
+        privacy: the noise on updates; None where there is none.
     """
 
     name: str
@@ -231,6 +233,7 @@ class FederationConfig:
     aggregation: Aggregation = field(default_factory=Aggregation)
     encryption: Encryption = field(default_factory=Encryption)
     assessment: Assessment | None = None
+    privacy: Privacy | None = None
 
     def __post_init__(self) -> None:
         good = re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", self.name) is not None
@@ -245,6 +248,27 @@ class FederationConfig:
                 weighting,
                 "a federation with an assessment needs uniform",
             )
+        if self.privacy is not None:
+            self._check_privacy()
+
+    def _check_privacy(self) -> None:
+        # Scalars of single updates carry one contributor's noise alone, and are not accounted for;
+        # how the rule judges updates with noise was never measured.
+        _require(self.assessment is None, "privacy", "set", "it does not go with an assessment")
+        weighting = self.aggregation.weighting
+        _require(
+            weighting == "uniform",
+            "aggregation.weighting",
+            weighting,
+            "privacy needs uniform: a count tells of the data, and gets no noise",
+        )
+        limit = self.aggregation.clamped_share_limit
+        _require(
+            limit == 1,
+            "aggregation.clamped_share_limit",
+            limit,
+            "privacy needs 1: an update that is not sent tells of the data",
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The document as plain JSON values: the same for equal documents (1 becomes 1.0)."""
@@ -255,6 +279,8 @@ class FederationConfig:
             del document["training"]["encoder_every"]
         if self.assessment is None:
             del document["assessment"]
+        if self.privacy is None:
+            del document["privacy"]
         return document
 
     def digest(self) -> bytes:

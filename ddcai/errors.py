@@ -21,6 +21,7 @@ DdcaiError
 │   └── ForgedUpdate            the opened sum is none that honest updates add up to
 ├── PolicyError                 a node refuses what it was asked to do
 │   ├── PlaintextRefused        somebody asked for, or sent, readable values
+│   ├── PrivacyBudgetSpent      one more round would tell more than the federation agreed to
 │   └── AttestationRefused      a result that this contributor cannot sign
 ├── ChainError
 │   ├── ChainUnreachable
@@ -125,6 +126,10 @@ class PolicyError(DdcaiError):
 
 class PlaintextRefused(PolicyError):
     """Somebody asked for, or sent, values that would be readable."""
+
+
+class PrivacyBudgetSpent(PolicyError):
+    """One more round would bring epsilon above the federation's budget."""
 
 
 class AttestationRefused(PolicyError):

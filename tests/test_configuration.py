@@ -25,6 +25,7 @@ from ddcai.configuration import (
 from ddcai.data.heart_disease import heart_config
 from ddcai.digests import canonical_json, config_blob_digest
 from ddcai.errors import ConfigurationError
+from ddcai.privacy.configuration import Privacy
 
 # Of the demo's configuration, in ddcai 0.1.0: federations hold it on chain.
 HEART_DIGEST = "77ca967808f70227463decfea842ad2317636b20912e55b2e8240e813cd74218"
@@ -37,6 +38,13 @@ assessments = st.none() | st.builds(
     root_set=st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
     window=st.integers(1, 1000),
     decay=st.floats(0, 0.999) | st.just(0),
+)
+noises = st.none() | st.builds(
+    Privacy,
+    noise_multiplier=st.floats(0.01, 1000) | st.integers(1, 1000),
+    delta=st.floats(1e-12, 0.01),
+    epsilon_budget=st.floats(0, 50, exclude_min=True),
+    min_contributors=st.integers(2, 1024),
 )
 features = st.one_of(
     st.builds(
@@ -64,7 +72,8 @@ def configs(draw: st.DrawFn) -> FederationConfig:
     above = draw(st.none() | st.floats(-10, 10)) if len(classes) == 2 else None
     positive = st.floats(1e-6, 1e6)
     assessment = draw(assessments)
-    weightings = ["examples", "uniform"] if assessment is None else ["uniform"]
+    privacy = draw(noises) if assessment is None else None
+    weightings = ["examples", "uniform"] if assessment is privacy is None else ["uniform"]
     return FederationConfig(
         name=draw(st.from_regex(r"[a-z0-9][a-z0-9-]{0,62}", fullmatch=True)),
         task=Task(
@@ -93,10 +102,11 @@ def configs(draw: st.DrawFn) -> FederationConfig:
             clip_norm=draw(positive),
             value_range=draw(positive),
             max_examples=draw(st.integers(1, 2**24 - 1)),
-            clamped_share_limit=draw(st.floats(0, 1)),
+            clamped_share_limit=draw(st.floats(0, 1)) if privacy is None else 1.0,
         ),
         encryption=Encryption(max_contributors=draw(st.integers(2, 1024))),
         assessment=assessment,
+        privacy=privacy,
     )
 
 
@@ -328,3 +338,18 @@ def test_an_assessed_federation_weighs_all_alike() -> None:
     for assessment in (Assessment(), Assessment(root_set=root), Assessment(anchor="movement")):
         dataclasses.replace(config, aggregation=alike, assessment=assessment)
     assert "assessment" not in config.to_json()
+
+
+def test_noise_needs_uniform_weights_no_refusals_and_no_assessment() -> None:
+    config = heart_config()
+    noise = Privacy(noise_multiplier=1.0, delta=1e-5, epsilon_budget=8.0)
+    fitting = dataclasses.replace(config.aggregation, weighting="uniform", clamped_share_limit=1.0)
+    for name, value in (("weighting", "examples"), ("clamped_share_limit", 0.5)):
+        unfit = dataclasses.replace(fitting, **{name: value})
+        with pytest.raises(ConfigurationError, match=rf"aggregation\.{name}.*privacy needs"):
+            dataclasses.replace(config, aggregation=unfit, privacy=noise)
+    private = dataclasses.replace(config, aggregation=fitting, privacy=noise)
+    with pytest.raises(ConfigurationError, match="does not go with an assessment"):
+        dataclasses.replace(private, assessment=Assessment(anchor="movement"))
+    assert private.to_json()["privacy"]["noise_multiplier"] == 1.0
+    assert "privacy" not in config.to_json()

@@ -34,6 +34,7 @@ from ddcai.configuration import (
 )
 from ddcai.data.loading import load
 from ddcai.models.encoder import build, encode
+from ddcai.privacy.configuration import Privacy
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
@@ -213,6 +214,7 @@ SECTIONS: dict[str, Any] = {
     "## `[aggregation]`": Aggregation,
     "## `[encryption]`": Encryption,
     "## `[assessment]`": Assessment,
+    "## `[privacy]`": Privacy,
 }
 
 

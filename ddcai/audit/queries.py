@@ -30,19 +30,40 @@ from ddcai.audit.rows import (
     StepRow,
 )
 from ddcai.chain.records import RoundState
+from ddcai.configuration import FederationConfig
 from ddcai.errors import ConfigurationError
 from ddcai.models import state
+from ddcai.rounds.privacy import epsilon
 
 
 class Queries:
     """Answers about one federation."""
 
-    def __init__(self, history: History) -> None:
-        self._history = history
+    def __init__(self, history: History, config: FederationConfig | None = None) -> None:
+        """Questions about a history; epsilon needs the configuration that its rules name.
+
+        Raises:
+            ConfigurationError: the configuration is another federation's.
+        """
+        if config is not None and config.digest() != history.rules.config_digest:
+            raise ConfigurationError(
+                f"the configuration's digest is {_hex(config.digest())}, and {history.contract} "
+                f"names {_hex(history.rules.config_digest)}: give this federation's deployment file"
+            )
+        self._history, self._config = history, config
 
     def rounds(self) -> tuple[RoundRow, ...]:
         """All rounds, by number."""
-        return tuple(_round_row(round_) for round_ in self._history.rounds)
+        rows, opened = [], 0
+        for round_ in self._history.rounds:
+            opened += bool(round_.sealed)
+            rows.append(_round_row(round_, self._epsilon(opened)))
+        return tuple(rows)
+
+    def _epsilon(self, opened: int) -> float | None:
+        if self._config is None or self._config.privacy is None:
+            return None
+        return epsilon(self._config, opened)
 
     def round_(self, number: int) -> tuple[StepRow, ...]:
         """Each party's steps in one round, in order of time.
@@ -156,7 +177,7 @@ class Queries:
         return (*each, everybody)
 
 
-def _round_row(round_: RoundHistory) -> RoundRow:
+def _round_row(round_: RoundHistory, epsilon: float | None) -> RoundRow:
     return RoundRow(
         number=round_.number,
         state=round_.state.name.lower(),
@@ -167,6 +188,7 @@ def _round_row(round_: RoundHistory) -> RoundRow:
         sealed=len(round_.sealed),
         gas=sum(step.gas for step in _steps(round_)),
         deposits_wei=total(round_.commitments),
+        epsilon=epsilon,
     )
 
 

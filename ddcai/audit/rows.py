@@ -23,6 +23,8 @@ class RoundRow:
         contributors, sealed: committed updates, and those of them on the sealed list.
         gas: of every transaction of the round, settling included.
         deposits_wei: paid in.
+        epsilon: spent up to and with this round, by every list that was sealed; None where
+            updates get no noise, or the federation's configuration is not at hand.
     """
 
     number: int
@@ -34,6 +36,7 @@ class RoundRow:
     sealed: int
     gas: int
     deposits_wei: int
+    epsilon: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

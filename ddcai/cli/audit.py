@@ -58,8 +58,14 @@ def _history(contract: str | None, deployment: Path | None, rpc_url: str) -> His
 
 def _queries(contract: str | None, deployment: Path | None, rpc_url: str) -> Queries:
     from ddcai.audit.queries import Queries
+    from ddcai.chain.deploy import Deployment
+    from ddcai.configuration import FederationConfig
 
-    return Queries(_history(contract, deployment, rpc_url))
+    history = _history(contract, deployment, rpc_url)
+    if contract is not None or deployment is None:
+        return Queries(history)
+    config = FederationConfig.from_json(Deployment.load(deployment).config)
+    return Queries(history, config)
 
 
 @group.command("rounds")
@@ -69,7 +75,7 @@ def rounds(
     rpc_url: RpcUrlOption = DEFAULT_RPC_URL,
     format_: FormatOption = "table",
 ) -> None:
-    """List all rounds."""
+    """List all rounds; with the deployment file, what each brought epsilon to."""
     rows = _queries(contract, deployment, rpc_url).rounds()
     emit(rows, format_, title="rounds", empty="no round was opened yet")
 

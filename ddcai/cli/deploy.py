@@ -205,6 +205,7 @@ def deploy(
     parties = check_addresses("party", [coordinator, key_holder])
     invited = check_addresses("invite", invite or [])
     _check_size(document, min_contributors, open_, len(invited))
+    _say_privacy(document, min_contributors)
     sponsor = open_account(keystore_file(keystore, account), password(password_file), account)
     w3 = connect(rpc_url)
     scheme, why = _scheme(w3, quorum_scheme)
@@ -279,6 +280,28 @@ def _windows(config: FederationConfig, **given: int | None) -> WindowRules | Non
             "without it there are no verdicts; leave the option out"
         )
     return None
+
+
+def _say_privacy(document: FederationConfig, min_contributors: int) -> None:
+    """What the noise buys, where there is any; refuses a contract that it does not fit."""
+    from ddcai.rounds.party import require_contributors
+    from ddcai.rounds.privacy import epsilon, rounds_in_budget
+
+    if document.privacy is None:
+        return
+    require_contributors(document, min_contributors)
+    rounds = rounds_in_budget(document)
+    setting = document.privacy
+    if not rounds:
+        raise ConfigurationError(
+            f"privacy.epsilon_budget is {setting.epsilon_budget:g}, and the first round brings "
+            f"epsilon to {epsilon(document, 1):.4g}: raise privacy.noise_multiplier or the budget"
+        )
+    say(
+        f"privacy: epsilon {epsilon(document, 1):.4g} after one round, "
+        f"{epsilon(document, rounds):.4g} after {rounds}, the last in the budget of "
+        f"{setting.epsilon_budget:g}; delta {setting.delta:g}"
+    )
 
 
 def _check_size(config: FederationConfig, minimum: int, open_: bool, invited: int) -> None:

@@ -97,6 +97,12 @@ class Journal:
         if not self._create(path, entry | notes):
             self._compare(context, self._read(path) or {}, entry)
 
+    def rounds(self, context: RoundContext) -> frozenset[int]:
+        """The numbers of the rounds of the context's federation that have an entry."""
+        prefix = _prefix(context)
+        paths = self._folder.glob(f"{prefix}*.json")
+        return frozenset(int(path.stem.removeprefix(prefix)) for path in paths)
+
     def scalars_elsewhere(self, context: RoundContext) -> int:
         """How many scalars of one contributor were opened in other rounds, at most.
 

@@ -161,6 +161,10 @@ class KeyHolder:
             )
         return OpenedSum(values=values, blob=opened_to_blob(values))
 
+    def opened(self, context: RoundContext) -> frozenset[int]:
+        """The rounds of the context's federation that this key holder ever opened."""
+        return self._journal.rounds(context)
+
     def _key(self) -> bytes:
         return self._secret.public_key_digest
 

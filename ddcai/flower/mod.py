@@ -167,7 +167,7 @@ def _train(
         update = contributor.protect(record, base, messages.from_arrays(trained), num_examples)
         # About the work, not the data, and measured here, whatever the app says. The seconds of
         # training are not among them: they follow the number of examples.
-        metrics |= {"encrypt_s": update.encrypt_s, "clamped_share": update.clamped_share}
+        metrics |= update.metrics
     contributor.submit(record, update)
     return messages.UpdateReply(
         contributor=contributor.party.address, ciphertext=update.blob, metrics=metrics

@@ -12,7 +12,8 @@ import logging
 import os
 import secrets
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,7 @@ from ddcai.models.trained import require_rest_unchanged, trained_part
 from ddcai.quorum import AttestationKey
 from ddcai.rounds.judging import Judge
 from ddcai.rounds.party import Party
+from ddcai.rounds.privacy import require_budget, with_noise
 from ddcai.rounds.result import next_model, quantiser
 from ddcai.rounds.settling import settle_windows
 from ddcai.rounds.verdicts import WindowJudge, WindowVerdicts
@@ -55,14 +57,14 @@ class Update:
     Attributes:
         blob: the ciphertexts in wire form.
         digest: `ddcai.digests.update_digest` of them.
-        clamped_share: share of coordinates that met the range's end, 0 to 1.
-        encrypt_s: seconds that clipping, quantising and encryption took.
+        metrics: ``clamped_share``, the share of coordinates that met the range's end, 0 to 1, and
+            ``encrypt_s``, the seconds that clipping, quantising and encryption took. Empty where
+            updates get noise: both follow from the data, and get none.
     """
 
     blob: bytes
     digest: bytes
-    clamped_share: float = 0.0
-    encrypt_s: float = 0.0
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 class Contributor:
@@ -85,6 +87,7 @@ class Contributor:
             PolicyError: the round is not open, takes no more updates, has another base model,
                 this account is no active member, or its attestation key is not the
                 registered one.
+            PrivacyBudgetSpent: the round would bring epsilon above the budget.
             InsufficientBalance: the account cannot pay deposit and gas.
         """
         federation, address = self.party.federation, self.party.address
@@ -93,6 +96,7 @@ class Contributor:
             raise PolicyError(
                 f"round {round_} is {record.state.name} on chain, not open: nothing to train for"
             )
+        require_budget(self.party, round_)
         if state.digest(base) != record.base_model_digest:
             raise PolicyError(
                 f"the base model's digest is {state.digest(base).hex()}, but round {round_} "
@@ -138,7 +142,8 @@ class Contributor:
     def protect(
         self, record: RoundRecord, base: State, trained: State, num_examples: int
     ) -> Update:
-        """Clips, quantises and encrypts ``trained - base``, and remembers the result.
+        """Clips, quantises and encrypts ``trained - base``, and remembers the result; where the
+        federation has privacy, it is bounded as integers and gets its noise before encryption.
 
         Args:
             record: the open round.
@@ -150,10 +155,12 @@ class Contributor:
             DataError: for other names or shapes, NaN or infinite weights, no examples; in a
                 round that trains the head alone, for a change of anything else.
             RoundError: too large a share of coordinates is out of range.
+            PrivacyBudgetSpent: the round would bring epsilon above the budget.
         """
         known = self.known_update(record)
         if known is not None:
             return known
+        require_budget(self.party, record.number)
         started = time.perf_counter()
         _check_like(trained, base)
         config, number = self.party.config, record.number
@@ -163,15 +170,18 @@ class Contributor:
         )
         delta = local.astype(np.float64) - start
         encoded = quantiser(config).encode(delta, num_examples)
-        blob = self.party.public_key.encrypt(encoded.values)
+        blob = self.party.public_key.encrypt(with_noise(config, encoded.values))
         kept = _write_once(self._update_path(record), blob)
         if kept != blob:  # another process of this node was first: one update a round
             return Update(blob=kept, digest=self._digest(record, kept))
+        metrics = {
+            "clamped_share": encoded.clamped_share,
+            "encrypt_s": time.perf_counter() - started,
+        }
         return Update(
             blob=blob,
             digest=self._digest(record, blob),
-            clamped_share=encoded.clamped_share,
-            encrypt_s=time.perf_counter() - started,
+            metrics=metrics if config.privacy is None else {},
         )
 
     def submit(self, record: RoundRecord, update: Update) -> Receipt | None:

@@ -32,6 +32,7 @@ from ddcai.rounds.collection import Collection
 from ddcai.rounds.judging import Judge
 from ddcai.rounds.keyholder import Opening
 from ddcai.rounds.party import Party
+from ddcai.rounds.privacy import require_budget
 from ddcai.rounds.result import Result, next_model
 from ddcai.rounds.scalars import OpenedScalars
 from ddcai.rounds.settling import settle_windows
@@ -71,13 +72,18 @@ class Coordinator:
         return self.party.model(self.party.federation.model_digest())
 
     def open_round(self) -> RoundRecord:
-        """Opens the next round, or returns the one that is under way."""
+        """Opens the next round, or returns the one that is under way.
+
+        Raises:
+            PrivacyBudgetSpent: it would bring epsilon above the budget.
+        """
         federation = self.party.federation
         last = federation.last_round()
         if last:
             record = federation.round(last)
             if record.state in (RoundState.OPEN, RoundState.COMMITTED, RoundState.SEALED):
                 return record
+        require_budget(self.party, last + 1)
         federation.open_round(last + 1, federation.model_digest())
         return federation.round(last + 1)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from eth_account.signers.local import LocalAccount
 
@@ -22,7 +23,8 @@ from ddcai.models.heads import head_of
 from ddcai.models.state import State
 from ddcai.models.trained import largest_round, trained_part
 from ddcai.quorum import AttestationKey
-from ddcai.rounds.party import Party
+from ddcai.rounds.party import Party, require_contributors
+from ddcai.rounds.privacy import mechanism
 from ddcai.rounds.result import Result, result_of
 from ddcai.store import Store
 
@@ -56,7 +58,7 @@ class Founding:
                 of one's own may leave its network out of the configuration, and give it here.
 
         Raises:
-            PlanError: the model or the number of contributors is too large.
+            PlanError: the model, the number of contributors or the noise is too large.
             ConfigurationError: the key is of another parameter set; the model is not of the
                 network that the configuration describes, or has no layer to go on chain.
         """
@@ -93,6 +95,14 @@ class Founding:
         first = result_of(config, model)
         largest = trained_part(config, first.model, largest_round(config))
         planned = plan(state.count(largest), most, parameter_set)
+        noise = mechanism(config)
+        if noise is not None:
+            noise.require_resolution(planned.num_parameters)
+            planned = replace(
+                planned,
+                value_limit=noise.signal_limit,
+                effective_bits=math.log2(2 * noise.signal_limit + 1),
+            )
         return cls(config=config, public_key=public_key, first=first, plan=planned)
 
     def deploy(
@@ -138,6 +148,7 @@ class Founding:
             config_digest=self.config.digest(),
             encryption_key_digest=self.public_key.digest(),
         )
+        require_contributors(self.config, min_contributors)
         assessment = self.config.assessment
         if assessment is not None and windows is None:
             windows = WindowRules(window_rounds=assessment.window)

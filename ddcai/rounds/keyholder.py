@@ -22,7 +22,8 @@ from ddcai.errors import ConfigurationError, NotSealed, VerificationError
 from ddcai.models.trained import num_values
 from ddcai.rounds.judging import Judge, commitment_of
 from ddcai.rounds.party import SCALAR_BUDGET, Party
-from ddcai.rounds.result import quantiser
+from ddcai.rounds.privacy import require_budget
+from ddcai.rounds.result import reach
 from ddcai.rounds.scalars import OpenedScalars
 from ddcai.rounds.verdicts import WindowJudge
 
@@ -78,7 +79,7 @@ class Opener:
             secret,
             folder / "opened",
             party.store.get,
-            value_limit=quantiser(party.config).value_limit,
+            value_limit=reach(party.config),
         )
         gate, movement = folder / "scalars", folder / "movement"
         self._scalars, self._movement = (
@@ -86,7 +87,7 @@ class Opener:
                 secret,
                 own,
                 party.store.get,
-                value_limit=quantiser(party.config).value_limit,
+                value_limit=reach(party.config),
                 budget=scalar_budget,
                 beside=(other,),
             )
@@ -150,6 +151,8 @@ class Opener:
 
         Raises:
             OpeningRefused: in all the cases of `ddcai.encryption.opening.KeyHolder`.
+            PrivacyBudgetSpent: it was not opened yet, and would bring epsilon above the budget;
+                what this key holder opened counts, whatever the chain shows.
         """
         party = self.party
         record = party.federation.round(round_)
@@ -157,6 +160,9 @@ class Opener:
             raise NotSealed(f"round {round_} is {record.state.name} on chain, not sealed")
         rules = party.federation.rules()
         context = party.context(round_)
+        before = self._holder.opened(context)
+        if round_ not in before:
+            require_budget(party, round_, before)
         sealed = SealedRound(
             context=context,
             min_contributors=rules.min_contributors,

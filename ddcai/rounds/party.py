@@ -145,6 +145,7 @@ class Party:
                 f"{federation.address} holds {federation.rules().config_digest.hex()}: "
                 "take the deployment file of this federation"
             )
+        require_contributors(config, federation.rules().min_contributors)
         self.federation, self.config, self.store, self.account = federation, config, store, account
 
     @classmethod
@@ -229,6 +230,20 @@ class Party:
                 f"the opened sum of round {record.number} is signed by {signer}, not by the "
                 f"key holder {key_holder}"
             )
+
+
+def require_contributors(config: FederationConfig, minimum: int) -> None:
+    """Refuses a contract that seals sums of fewer updates than the noise is reckoned for.
+
+    Raises:
+        ConfigurationError: ``privacy.min_contributors`` is more than its ``minContributors``.
+    """
+    if config.privacy is not None and minimum < config.privacy.min_contributors:
+        raise ConfigurationError(
+            f"privacy.min_contributors is {config.privacy.min_contributors}, but the contract "
+            f"seals sums of {minimum} updates: deploy it with --min-contributors "
+            f"{config.privacy.min_contributors}, or lower the setting, for more noise on each"
+        )
 
 
 def attestation_key(settings: Settings, party: Party) -> AttestationKey:

@@ -20,6 +20,7 @@ from ddcai.models import heads, state
 from ddcai.models.state import State
 from ddcai.models.trained import trained_part
 from ddcai.quantise import Quantiser, apply
+from ddcai.rounds.privacy import mechanism
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +50,19 @@ class Result:
 
 
 def quantiser(config: FederationConfig) -> Quantiser:
-    """The federation's quantiser: its range follows from parameter set and contributors."""
+    """The federation's quantiser: its range follows from parameter set and contributors, and
+    leaves room for the noise where there is any."""
+    noise = mechanism(config)
+    return Quantiser(config.aggregation, reach(config) if noise is None else noise.signal_limit)
+
+
+def reach(config: FederationConfig) -> int:
+    """Largest magnitude of an honest contributor's integer, its noise included."""
+    noise = mechanism(config)
+    if noise is not None:
+        return noise.reach
     parameters = parameter_set(config.encryption.parameter_set)
-    limit = parameters.value_limit(config.encryption.max_contributors)
-    return Quantiser(config.aggregation, limit)
+    return parameters.value_limit(config.encryption.max_contributors)
 
 
 def next_model(
@@ -84,12 +94,12 @@ def next_model(
             f"a sum of {contributors} updates, but encryption.max_contributors is {most}: lanes "
             "may have run over; cancel the round"
         )
-    scale = quantiser(config)
+    scale, each = quantiser(config), reach(config)
     largest = int(np.abs(total).max(initial=0))
-    if largest > contributors * scale.value_limit:
+    if largest > contributors * each:
         raise RoundError(
             f"the opened sum reaches {largest}, but {contributors} updates within "
-            f"+-{scale.value_limit} cannot: a contributor sent a forged one, cancel the round"
+            f"+-{each} cannot: a contributor sent a forged one, cancel the round"
         )
     mean = scale.decode(total, contributors)
     part = trained_part(config, base, round_)

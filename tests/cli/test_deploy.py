@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -321,3 +322,24 @@ def test_a_chain_without_eip_2537_gets_an_ecdsa_quorum(sponsor: Sponsor) -> None
     assert "quorum: ECDSA, since chain 31337 lacks EIP-2537" in answer.stderr
     federation = Federation.connect(connect(sponsor.url), answer.json["federation"])
     assert federation.quorum_scheme() == "ecdsa"
+
+
+def test_noise_is_planned_and_a_contract_or_budget_that_does_not_fit_it_refused(
+    sponsor: Sponsor,
+) -> None:
+    text = sponsor.config.read_text().replace('weighting = "examples"', 'weighting = "uniform"')
+    text = re.sub(r"clamped_share_limit = \S+", "clamped_share_limit = 1", text)
+    noise = "[privacy]\nnoise_multiplier = 4\ndelta = 1e-5\nepsilon_budget = {}\n"
+    sponsor.config.write_text(text + noise.format(3))
+    assert_refused(sponsor.deploy("--dry-run"), "may be 84 steps long, and takes 86")
+    text = text.replace("max_contributors = 64", "max_contributors = 12")
+    sponsor.config.write_text(text + noise.format(3))
+    planned = sponsor.deploy("--dry-run")
+    assert planned.code == 0
+    assert "privacy: epsilon 1.013 after one round" in planned.stderr
+    assert "after 7, the last in the budget of 3; delta 1e-05" in planned.stderr
+    few = sponsor.deploy("--min-contributors", "2")
+    assert_refused(few, "privacy.min_contributors is 3", "sums of 2 updates")
+    sponsor.config.write_text(text + noise.format(1))
+    assert_refused(sponsor.deploy(), "epsilon_budget is 1", "1.013")
+    sponsor.assert_nothing_done()
