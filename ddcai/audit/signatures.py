@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from ddcai import digests
 from ddcai.audit import claims
 from ddcai.audit.claims import Claim, compare, judged, skipped
 from ddcai.audit.history import Finalisation, History, Registration, RoundHistory, Sealing
+from ddcai.audit.windows import PostedVerdict
 from ddcai.chain.opening import opening_signer
 from ddcai.errors import MalformedError, VerificationError
 from ddcai.quorum import scheme_of
@@ -53,15 +55,6 @@ class Signatures:
 
     def check_quorum(self, round_: RoundHistory, sealing: Sealing, final: Finalisation) -> Claim:
         """That enough of the sealed contributors, and nobody else, signed the result."""
-        judge = partial(judged, claims.QUORUM, round_=round_.number)
-        rules, sealed = self._history.rules, frozenset(sealing.indices)
-        needed = -(-len(sealed) * rules.quorum_numerator // rules.quorum_denominator)
-        expected = f"at least {needed} of the {len(sealed)} sealed contributors"
-        strangers = sorted(set(final.signers) - sealed)
-        if strangers:
-            return judge(False, expected, f"members {strangers} signed, but are not sealed")
-        if len(final.signers) < needed:
-            return judge(False, expected, f"{len(final.signers)} signed")
         message = digests.result_message(
             self._history.context(round_.number),
             sum_=sealing.sum_digest,
@@ -69,12 +62,47 @@ class Signatures:
             model=final.model_digest,
             head=final.head_digest,
         )
+        judge = partial(judged, claims.QUORUM, round_=round_.number)
+        return judge(*self._signed(sealing, message, final.signers, final.signature))
+
+    def check_verdict(
+        self, window: int, sealing: Sealing, verdict: PostedVerdict, assessment: str
+    ) -> Claim:
+        """That a quorum of the sealed contributors of a window's last round signed its verdict."""
+        if verdict.signers is None or verdict.signature is None:
+            expected = f"a quorum of the {len(sealing.indices)} sealed contributors"
+            why = "it was posted through another contract, whose input hides the signature"
+            return skipped(claims.VERDICT_QUORUM, expected, why, window=window)
+        message = digests.verdict_message(
+            self._history.chain_id,
+            assessment,
+            window,
+            verdict.attempt,
+            scores=verdict.scores_digest,
+            agreed=verdict.agreed_words,
+            points=verdict.points,
+        )
+        judge = partial(judged, claims.VERDICT_QUORUM, window=window)
+        return judge(*self._signed(sealing, message, verdict.signers, verdict.signature))
+
+    def _signed(
+        self, sealing: Sealing, message: bytes, signers: Sequence[int], signature: bytes
+    ) -> tuple[bool, str, str]:
+        """Whether a quorum of the sealed signed; what was expected, and found."""
+        sealed = frozenset(sealing.indices)
+        needed = self._history.rules.signatures_needed(len(sealed))
+        expected = f"at least {needed} of the {len(sealed)} sealed contributors"
+        strangers = sorted(set(signers) - sealed)
+        if strangers:
+            return False, expected, f"members {strangers} signed, but are not sealed"
+        if len(signers) < needed:
+            return False, expected, f"{len(signers)} signed"
         try:
-            keys = [self._key(index) for index in sorted(final.signers)]
-            self._scheme.verify(keys, message, final.signature)
+            keys = [self._key(index) for index in sorted(signers)]
+            self._scheme.verify(keys, message, signature)
         except (MalformedError, VerificationError) as error:
-            return judge(False, expected, str(error))
-        return judge(True, expected, f"{len(final.signers)} signed")
+            return False, expected, str(error)
+        return True, expected, f"{len(signers)} signed"
 
     def _key(self, index: int) -> bytes:
         member = self._history.member(index)

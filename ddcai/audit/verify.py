@@ -8,25 +8,28 @@ Guarantees:
 - bytes from the store are parsed only after their digest was found on chain.
 
 What it cannot show: that an opened sum is what the sealed sum decrypts to. Only who holds the
-decryption key can; the key holder's signature says who is answerable.
+decryption key can; the key holder's signature says who is answerable. The same holds for the
+scalars that single updates are judged by.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ddcai import digests, strict_json
 from ddcai.audit import claims, money
+from ddcai.audit.blobs import Blobs
 from ddcai.audit.claims import Claim, compare, judged, skipped
 from ddcai.audit.history import Finalisation, History, RoundHistory, Sealing
+from ddcai.audit.judged import JudgedRounds
 from ddcai.audit.reading import read_history
 from ddcai.audit.signatures import Signatures
 from ddcai.audit.sums import Addition
+from ddcai.audit.verdicts import JudgedWindows
 from ddcai.audit.window_money import check_windows
 from ddcai.chain.node.connection import connect
 from ddcai.configuration import FederationConfig
@@ -34,15 +37,12 @@ from ddcai.encryption.bfv import PublicKey
 from ddcai.encryption.opening import opened_from_blob
 from ddcai.encryption.parameters import PARAMETER_SETS
 from ddcai.encryption.summation import SumAccumulator
-from ddcai.errors import BlobMissing, ConfigurationError, DdcaiError, MalformedError
+from ddcai.errors import ConfigurationError, DdcaiError, MalformedError
 from ddcai.models import state
 from ddcai.models.state import State
 from ddcai.models.trained import num_values
 from ddcai.rounds.result import next_model, result_of
 from ddcai.store import Store
-
-MISSING = "missing"
-_Parsed = TypeVar("_Parsed")
 
 
 def verify_at(rpc_url: str, contract: str, store: Store, *, from_block: int = 0) -> Iterator[Claim]:
@@ -67,7 +67,7 @@ def verify(history: History, store: Store) -> Iterator[Claim]:
 
 class _Verifier:
     def __init__(self, history: History, store: Store) -> None:
-        self._history, self._store = history, store
+        self._history, self._blobs = history, Blobs(store)
         self._config: FederationConfig | None = None
         self._states: dict[bytes, State] = {}
         self._signatures = Signatures(history)
@@ -82,9 +82,17 @@ class _Verifier:
         for member in history.members:
             yield self._signatures.check_possession(member)
         yield _check_chain(history)
+        judged_rounds = JudgedRounds(history, self._blobs, self._config)
+        yield from judged_rounds.check_root_set()
         for round_ in history.rounds:
-            if round_.sealing is None or round_.cancelled is not None:
+            if round_.cancelled is not None:
                 continue
+            if round_.judging is not None:
+                yield from judged_rounds.check_list(round_, round_.judging)
+            if round_.sealing is None:
+                continue
+            if round_.judging is not None:
+                yield from judged_rounds.check_scores(round_, round_.judging)
             yield from self._check_sealed(round_, round_.sealing)
             if round_.finalisation is not None:
                 yield from self._check_result(round_, round_.sealing, round_.finalisation)
@@ -95,43 +103,22 @@ class _Verifier:
         yield money.check_solvent(history)
         if history.assessment is not None:
             yield from check_windows(history, history.assessment)
-
-    def _blob(
-        self,
-        name: str,
-        digest: bytes,
-        digest_of: Callable[[bytes], bytes],
-        parse: Callable[[bytes], _Parsed],
-        *,
-        round_: int | None = None,
-        subject: str = "",
-    ) -> tuple[Claim, _Parsed | None]:
-        """The claim that a blob matches its digest and form, and what it says if it does."""
-        expected = _hex(digest)
-        parsed: _Parsed | None = None
-        try:
-            blob = self._store.get(digest)
-            found = _hex(digest_of(blob))
-            if found == expected:
-                parsed = parse(blob)
-        except BlobMissing:
-            found = MISSING
-        except DdcaiError as error:
-            found = f"unusable: {error}"
-        return compare(name, expected, found, round_=round_, subject=subject), parsed
+            yield from JudgedWindows(
+                history, history.assessment, self._blobs, judged_rounds
+            ).claims()
 
     # The federation.
 
     def _check_config(self) -> Claim:
         digest = self._history.rules.config_digest
-        claim, self._config = self._blob(
+        claim, self._config = self._blobs.check(
             claims.CONFIG, digest, digests.config_blob_digest, _parse_config
         )
         return claim
 
     def _check_encryption_key(self) -> Claim:
         digest = self._history.rules.encryption_key_digest
-        claim, key = self._blob(
+        claim, key = self._blobs.check(
             claims.ENCRYPTION_KEY, digest, digests.public_key_digest, PublicKey.from_blob
         )
         if key is not None and self._config is not None:
@@ -141,7 +128,7 @@ class _Verifier:
         return claim
 
     def _check_model(self, name: str, digest: bytes, round_: int | None = None) -> Claim:
-        claim, model = self._blob(
+        claim, model = self._blobs.check(
             name, digest, digests.model_digest, state.from_canonical, round_=round_
         )
         if model is not None:
@@ -155,7 +142,7 @@ class _Verifier:
         number, context = round_.number, self._history.context(round_.number)
         addition = Addition(self._accumulator(round_), self._seen)
         for one in round_.sealed:
-            claim, blob = self._blob(
+            claim, blob = self._blobs.check(
                 claims.UPDATES,
                 one.digest,
                 partial(digests.update_digest, context, one.address),
@@ -167,7 +154,9 @@ class _Verifier:
             addition.add(f"{one.address} in round {number}", blob)
         yield addition.check(self._history, round_, sealing)
         sum_digest = partial(digests.sum_digest, context)
-        yield self._blob(claims.SUM_BLOB, sealing.sum_digest, sum_digest, bytes, round_=number)[0]
+        yield self._blobs.check(
+            claims.SUM_BLOB, sealing.sum_digest, sum_digest, bytes, round_=number
+        )[0]
 
     def _accumulator(self, round_: RoundHistory) -> SumAccumulator:
         """Takes what the configuration and the base model ask for, as far as they are known."""
@@ -187,7 +176,7 @@ class _Verifier:
     ) -> Iterator[Claim]:
         number = round_.number
         opened_digest = partial(digests.opened_digest, self._history.context(number))
-        claim, opened = self._blob(
+        claim, opened = self._blobs.check(
             claims.OPENED, final.opened_digest, opened_digest, opened_from_blob, round_=number
         )
         yield claim

@@ -11,7 +11,7 @@ from ddcai.audit.windows import AssessmentHistory, Entry, MemberStanding, Posted
 from ddcai.chain.assessment import Assessment
 from ddcai.chain.events import Event
 from ddcai.chain.federation import Federation
-from ddcai.chain.records import bitmap_indices
+from ddcai.chain.records import bitmap, bitmap_indices
 
 POST = "postVerdict(uint64,uint256[],uint32[],bytes32,uint256[],bytes)"
 RESOLVE = "resolve(uint64,uint256[],uint32[],bytes32,uint256[],bytes)"
@@ -106,12 +106,13 @@ class _Entries:
         given = self._given[event.name].get(event.tx_hash)
         if given is not None and (given[0], given[3]) != (args["window"], args["scoresDigest"]):
             given = None  # the event is of another call within that transaction
-        agreed, points = self._outcome(args, given)
+        words, points = self._outcome(args, given)
         return PostedVerdict(
             attempt=0 if event.name == "VerdictPosted" else 1,
             scores_digest=args["scoresDigest"],
-            agreed=agreed,
+            agreed=bitmap_indices(words),
             points=points,
+            agreed_words=words,
             signers=None if given is None else bitmap_indices(given[4]),
             signature=None if given is None else bytes(given[5]),
         )
@@ -121,12 +122,12 @@ class _Entries:
     ) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """From the event; a resolution's has none, but it is the last word in its window."""
         if "agreed" in args:
-            return bitmap_indices(args["agreed"]), tuple(args["points"])
+            return tuple(args["agreed"]), tuple(args["points"])
         if given is not None:
-            return bitmap_indices(given[1]), tuple(given[2])
+            return tuple(given[1]), tuple(given[2])
         agreed = {
             index: one.points
             for (window, index), one in sorted(self._standings.items())
             if window == args["window"] and one.agreed
         }
-        return tuple(agreed), tuple(agreed.values())
+        return tuple(bitmap(agreed)), tuple(agreed.values())

@@ -26,6 +26,7 @@ class PostedVerdict:
         scores_digest: of the document that it follows from.
         agreed: member indices whose deposits come back, ascending.
         points: one for each.
+        agreed_words: the bitmap of `agreed` as it was sent, and signed.
         signers, signature: the quorum's, from the transaction's input; None where another
             contract sent it.
     """
@@ -34,6 +35,7 @@ class PostedVerdict:
     scores_digest: bytes
     agreed: tuple[int, ...]
     points: tuple[int, ...]
+    agreed_words: tuple[int, ...]
     signers: tuple[int, ...] | None
     signature: bytes | None
 

@@ -123,12 +123,15 @@ class WindowVerdicts:
 class WindowJudge:
     """Computes the verdicts of a federation's windows.
 
+    Args:
+        judge: of its rounds; whoever has one that remembers gives it.
+
     Raises ConfigurationError for a federation without an assessment.
     """
 
-    def __init__(self, party: Party) -> None:
+    def __init__(self, party: Party, judge: Judge | None = None) -> None:
         self.party = party
-        self._judge = Judge(party)
+        self._judge = Judge(party) if judge is None else judge
         self.config = self._judge.config
         self.assessment = party.federation.assessment()
 
@@ -251,8 +254,8 @@ class WindowJudge:
             MalformedError: it is no document of this window.
             BlobMissing, StoreError: something that it rests on cannot be had.
         """
-        blob = self._fetch(window, digest)
-        verdicts = self._again(window, blob)
+        blob = self.document(window, digest)
+        verdicts = self.remake(window, blob)
         if verdicts.blob != blob:
             raise VerificationError(
                 f"window {window.number}: the scalars do not lead to the verdicts of digest "
@@ -265,17 +268,23 @@ class WindowJudge:
 
         What a dispute is settled by: the same bytes from everybody. Puts them into the store.
         """
-        verdicts = self._again(window, self._fetch(window, window.scores_digest))
+        verdicts = self.remake(window, self.document(window, window.scores_digest))
         self.party.store.put(verdicts.digest, verdicts.blob)
         return verdicts
 
-    def _again(self, window: WindowRecord, blob: bytes) -> WindowVerdicts:
+    def remake(self, window: WindowRecord, blob: bytes) -> WindowVerdicts:
+        """What the scalars in a document lead to, whatever it says itself. Raises as `check`."""
         number, until, movement = _read(blob)
         if number != window.number or until not in self._finalised() or until < window.rounds[-1]:
             raise MalformedError(f"the document is none of window {window.number}")
         return self.verdicts(window, until, movement)
 
-    def _fetch(self, window: WindowRecord, digest: bytes) -> bytes:
+    def document(self, window: WindowRecord, digest: bytes) -> bytes:
+        """The bytes of a window's document, of a digest.
+
+        Raises:
+            BlobMissing, StoreError: they cannot be had, or are others.
+        """
         blob = self.party.store.get(digest)
         if digests.window_digest(self.party.context(window.rounds[-1]), blob) != digest:
             raise StoreError(
@@ -320,8 +329,14 @@ class WindowJudge:
         earlier = self.assessment.window(window.number - 1)
         if not any(earlier.scores_digest):
             return None, 0
-        document = strict_json.loads(self._fetch(earlier, earlier.scores_digest))
-        return earlier.scores_digest, int(document["noisy_windows"])
+        blob = self.document(earlier, earlier.scores_digest)
+        try:
+            noisy = strict_json.loads(blob)["noisy_windows"]
+            if type(noisy) is not int:
+                raise ValueError("noisy_windows")
+        except (ValueError, KeyError, TypeError) as error:
+            raise MalformedError(f"no verdicts of window {earlier.number}: {error}") from error
+        return earlier.scores_digest, noisy
 
     def _finalised(self) -> list[int]:
         federation = self.party.federation

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from ddcai.audit import claims
+from ddcai.audit.blobs import MISSING
 from ddcai.audit.claims import Claim, Status
 from ddcai.audit.history import History, RoundHistory
-from ddcai.audit.verify import MISSING, verify, verify_at
+from ddcai.audit.verify import verify, verify_at
 from ddcai.errors import NotAFederation
 from ddcai.store import Store
 from tests.federation import SmallFederation

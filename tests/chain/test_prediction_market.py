@@ -9,7 +9,7 @@ import pytest
 from web3 import Web3
 
 import ddcai.data
-from ddcai.chain.block_header import block_header
+from ddcai.chain.block_header import block_header, prev_randao
 from ddcai.chain.node.connection import request
 from ddcai.chain.prediction_market import Phase, Progress
 from ddcai.data.sms import dataset, sms_config
@@ -155,6 +155,10 @@ def test_a_header_is_what_the_block_s_hash_is_of(node: Web3) -> None:
     assert len(block_header(node, 1)) > 500
     with pytest.raises(ChainError, match="no block 1000000"):
         block_header(node, 1_000_000)
+    value = prev_randao(node, 1)
+    assert value is not None
+    assert value in block_header(node, 1)
+    assert prev_randao(node, 1_000_000) is None
 
 
 def test_writes_need_an_account(w3: Web3) -> None:
