@@ -22,6 +22,7 @@ NEEDED = (
     "ddcai/chain/artifacts/EcdsaQuorum.json",
     "ddcai/chain/artifacts/PerceptronHead.json",
     "ddcai/chain/artifacts/TeachableHead.json",
+    "ddcai/chain/artifacts/WindowAssessment.json",
     "ddcai/chain/artifacts/CollaborativeTrainer.json",
     "ddcai/chain/artifacts/PredictionMarket.json",
     "ddcai/chain/artifacts/SelfAssessment.json",

@@ -24,7 +24,7 @@ contract GasSnapshotOfAssessment is AssessmentFixture {
         }
         quorum.pack(0);
         assessment.fund{value: 100 ether}();
-        _window();
+        _window(true);
         uint256 all = (1 << MEMBERS) - 1;
         bytes memory data = posting(1, (1 << AGREED) - 1, _points(), all);
         vm.prank(POSTER);
@@ -41,13 +41,34 @@ contract GasSnapshotOfAssessment is AssessmentFixture {
         uint256 claim = vm.lastCallGas().gasTotalUsed;
         vm.snapshotGasLastCall(GROUP, "claim");
         vm.snapshotValue(GROUP, "settlement a contributor", claim + verdict / MEMBERS);
+        _four(verdict);
         assessment.releaseBond(1);
         vm.snapshotGasLastCall(GROUP, "releaseBond");
         vm.snapshotValue(GROUP, "bytes of code", address(assessment).code.length);
         vm.assertLe(address(assessment).code.length, 24_576); // EIP-170
     }
 
-    function _window() private {
+    /// @dev Who claims windows four at a time.
+    function _four(uint256 verdict) private {
+        uint64[] memory windows = new uint64[](4);
+        for (uint256 i = 0; i < 4; ++i) {
+            _window(false);
+            windows[i] = assessment.windowCount();
+            call_(POSTER, BOND, posting(windows[i], (1 << AGREED) - 1, _points(), (1 << MEMBERS) - 1));
+        }
+        wait(DISPUTE_S + TAKE_S + 1);
+        vm.prank(account(0)); // the first of 128 members pays more
+        assessment.claim(windows);
+        vm.prank(account(1));
+        assessment.claim(windows);
+        uint256 claim = vm.lastCallGas().gasTotalUsed / 4;
+        vm.snapshotValue(GROUP, "claim, a window of four at once", claim);
+        vm.snapshotValue(
+            GROUP, "settlement a contributor, four windows at once", claim + verdict / MEMBERS
+        );
+    }
+
+    function _window(bool measured) private {
         uint256 all = (1 << MEMBERS) - 1;
         for (uint256 i = 0; i < 2; ++i) {
             uint64 round = open();
@@ -57,6 +78,7 @@ contract GasSnapshotOfAssessment is AssessmentFixture {
             draw(round);
             sealAssessed(round, all);
             finalize(round, all);
+            if (!measured) continue;
             vm.snapshotGasLastCall(
                 GROUP,
                 i == 0 ? "finalizeRound, 20 updates, the window's first" : "finalizeRound, 20 updates"

@@ -42,12 +42,7 @@ abstract contract AssessmentFixture is FederationFixture {
         quorum = new BlsQuorum();
         head = new PerceptronHead(16, 2);
         head.write(headWords(0));
-        uint256 nonce = vm.getNonce(address(this));
-        address future = address(
-            uint160(
-                uint256(keccak256(abi.encodePacked(hex"d694", address(this), uint8(nonce + 1))))
-            )
-        );
+        address future = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
         assessment = new WindowAssessment(future, assessmentRules());
         IFederation.Rules memory rules = defaultRules();
         rules.assessment = address(assessment);
