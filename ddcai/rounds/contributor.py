@@ -96,7 +96,7 @@ class Contributor:
             raise PolicyError(
                 f"round {round_} is {record.state.name} on chain, not open: nothing to train for"
             )
-        require_budget(self.party, round_)
+        require_budget(self.party, round_, self._attested())
         if state.digest(base) != record.base_model_digest:
             raise PolicyError(
                 f"the base model's digest is {state.digest(base).hex()}, but round {round_} "
@@ -160,7 +160,7 @@ class Contributor:
         known = self.known_update(record)
         if known is not None:
             return known
-        require_budget(self.party, record.number)
+        require_budget(self.party, record.number, self._attested())
         started = time.perf_counter()
         _check_like(trained, base)
         config, number = self.party.config, record.number
@@ -334,6 +334,11 @@ class Contributor:
 
     def _update_path(self, record: RoundRecord) -> Path:
         return self.folder / f"round-{record.number}.update"
+
+    def _attested(self) -> frozenset[int]:
+        """Rounds whose opened sum this contributor saw, whatever the chain shows."""
+        paths = self.folder.glob("round-*.attested")
+        return frozenset(int(path.stem.removeprefix("round-")) for path in paths)
 
     def _remember_message(self, record: RoundRecord, message: bytes) -> None:
         if _write_once(self.folder / f"round-{record.number}.attested", message) != message:

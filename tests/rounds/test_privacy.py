@@ -122,6 +122,22 @@ def test_a_key_holder_counts_what_it_opened_whatever_the_chain_shows(
         private.opener.open(third.number)
 
 
+def test_a_contributor_counts_what_it_attested_whatever_the_chain_shows(
+    shared: SmallFederation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = shared.coordinator.open_round()
+    contributor = shared.contributors[1]
+    base = contributor.party.model(record.base_model_digest)
+    contributor.check_round(record.number, base)
+    for number in (901, 902):
+        contributor._remember_message(dataclasses.replace(record, number=number), b"result")
+    with pytest.raises(PrivacyBudgetSpent, match="opened sum number 3"):
+        contributor.check_round(record.number, base)
+    for number in (901, 902):
+        (contributor.folder / f"round-{number}.attested").unlink()
+    shared.coordinator.cancel(record)
+
+
 def test_nothing_that_follows_from_the_data_is_told_beside_the_ciphertext(
     shared: SmallFederation,
 ) -> None:
