@@ -154,18 +154,26 @@ class JudgedRounds:
 
 
 def refusal(outcome: Judged, address: str) -> str:
-    """Why the gate refused a committed update; empty for one that it accepted.
+    """Why the gate refused a committed update (`reason`); empty for one that it accepted."""
+    scores = outcome.scores.get(address)
+    length = None if scores is None else scores.length
+    return reason(address in outcome.accepted, outcome.sizes.get(address), length)
 
-    ``range``: values that no honest update has; ``size``: too long; ``zero``: nothing in it;
-    ``standing``: too little agreement with the anchor, by the decaying mean.
+
+def reason(accepted: bool, size: float | None, length: float | None) -> str:
+    """Why an update was refused; empty for an accepted one.
+
+    ``range``: values that no honest update has, of which nothing is opened (None); ``size``: too
+    long; ``zero``: nothing in it; ``standing``: too little agreement with the anchor, by the
+    decaying mean.
     """
-    if address in outcome.accepted:
+    if accepted:
         return ""
-    if address not in outcome.scores:
+    if size is None or length is None:
         return "range"
-    if outcome.sizes[address] > 1:
+    if size > 1:
         return "size"
-    return "standing" if outcome.scores[address].length > 0 else "zero"
+    return "standing" if length > 0 else "zero"
 
 
 def differing(one: bytes, two: bytes) -> list[str]:

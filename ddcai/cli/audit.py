@@ -18,6 +18,7 @@ from ddcai.cli.output import emit, emit_one, fields, say
 from ddcai.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from ddcai.audit.assessment_queries import AssessmentQueries
     from ddcai.audit.history import History
     from ddcai.audit.queries import Queries
 
@@ -35,6 +36,7 @@ OptionalDeploymentOption = Annotated[
         help="The federation's deployment file, in place of --contract.",
     ),
 ]
+WindowOption = Annotated[int | None, typer.Option("--window", min=1, help="Of this window alone.")]
 
 group = typer.Typer(
     help="Ask the chain what a federation did, and verify it. Needs no account.",
@@ -66,6 +68,14 @@ def _queries(contract: str | None, deployment: Path | None, rpc_url: str) -> Que
         return Queries(history)
     config = FederationConfig.from_json(Deployment.load(deployment).config)
     return Queries(history, config)
+
+
+def _assessment_queries(
+    contract: str | None, deployment: Path | None, rpc_url: str
+) -> AssessmentQueries:
+    from ddcai.audit.assessment_queries import AssessmentQueries
+
+    return AssessmentQueries(_history(contract, deployment, rpc_url))
 
 
 @group.command("rounds")
@@ -138,6 +148,63 @@ def money(
     """List what each contributor paid in, got back, and may still claim."""
     rows = _queries(contract, deployment, rpc_url).money()
     emit(rows, format_, title="deposits", empty="nobody paid a deposit yet")
+
+
+@group.command("scores")
+def scores(
+    contract: ContractOption = None,
+    deployment: OptionalDeploymentOption = None,
+    number: Annotated[
+        int | None, typer.Option("--round", min=1, help="Of this round alone.")
+    ] = None,
+    rpc_url: RpcUrlOption = DEFAULT_RPC_URL,
+    store: StoreOption = DEFAULT_STORE,
+    format_: FormatOption = "table",
+) -> None:
+    """List what judged rounds' updates were judged by, and why some were refused.
+
+    As their documents say, whose digests are on chain; `audit verify` checks these.
+    """
+    from ddcai.cli.client import store_url
+    from ddcai.store import Store
+
+    queries = _assessment_queries(contract, deployment, rpc_url)
+    rows = queries.scores(Store(store_url(store)), number)
+    emit(rows, format_, title="scores", empty="no round was judged yet")
+
+
+@group.command("verdicts")
+def verdicts(
+    contract: ContractOption = None,
+    deployment: OptionalDeploymentOption = None,
+    number: WindowOption = None,
+    rpc_url: RpcUrlOption = DEFAULT_RPC_URL,
+    store: StoreOption = DEFAULT_STORE,
+    format_: FormatOption = "table",
+) -> None:
+    """List, by window and member, whose deposits come back and why, and until when to dispute it.
+
+    Deposits and points are the chain's, scores the documents'; `audit verify` compares them.
+    """
+    from ddcai.cli.client import store_url
+    from ddcai.store import Store
+
+    queries = _assessment_queries(contract, deployment, rpc_url)
+    rows = queries.verdicts(Store(store_url(store)), number)
+    emit(rows, format_, title="verdicts", empty="no round was finalised yet")
+
+
+@group.command("payouts")
+def payouts(
+    contract: ContractOption = None,
+    deployment: OptionalDeploymentOption = None,
+    number: WindowOption = None,
+    rpc_url: RpcUrlOption = DEFAULT_RPC_URL,
+    format_: FormatOption = "table",
+) -> None:
+    """List, by window and account, deposits, shares of the pot, bonds, and what can be claimed."""
+    rows = _assessment_queries(contract, deployment, rpc_url).payouts(number)
+    emit(rows, format_, title="payouts")
 
 
 @group.command("verify")

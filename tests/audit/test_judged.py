@@ -21,6 +21,7 @@ import pytest
 
 from ddcai import digests
 from ddcai.audit import claims
+from ddcai.audit.assessment_queries import AssessmentQueries
 from ddcai.audit.blobs import Blobs
 from ddcai.audit.claims import Claim, Status
 from ddcai.audit.history import History, RoundHistory
@@ -32,6 +33,7 @@ from ddcai.audit.windows import PostedVerdict
 from ddcai.chain.node.connection import connect
 from ddcai.chain.records import WindowRules
 from ddcai.encryption import summation
+from ddcai.errors import ConfigurationError
 from ddcai.models.anchor import root_set_to_blob
 from ddcai.rounds.judging import Judge
 from ddcai.rounds.verdicts import WindowJudge, WindowVerdicts
@@ -397,3 +399,81 @@ def test_a_configuration_that_cannot_be_used_skips_what_rests_on_it(audited: Aud
     found = list(rounds.check_scores(first, first.judging))
     assert having(found, Status.FAIL) == set()
     assert having(found, Status.SKIPPED) == rests_on_scores(1)
+
+
+# Rows.
+
+
+def test_scores_say_who_was_refused_and_why(audited: Audited, copy: Store) -> None:
+    queries = AssessmentQueries(audited.sealed)
+    rows = queries.scores(copy)
+    assert [(row.round, row.account) for row in rows] == [
+        (number, audited.name(index)) for number in (1, 2, 3, 4) for index in range(4)
+    ]
+    for row in rows:
+        flips = row.account == audited.name(FLIPPER)
+        assert row.accepted is (not flips)
+        assert row.reason == ("standing" if flips else None)
+        assert row.size is not None
+        assert row.standing is not None
+        assert 0 < row.size < 1
+        assert (row.standing < 0) is flips
+        assert row.standing == row.anchor  # the past has no weight here
+        # The chain has another list in round 4.
+        assert row.sealed is ((not flips) if row.round < 4 else row.account != audited.name(VICTIM))
+    assert queries.scores(copy, 2) == rows[4:8]
+    with pytest.raises(ConfigurationError, match="no round 9"):
+        queries.scores(copy, 9)
+    (Path(copy.url) / scores_of(audited.sealed, 2).hex()).unlink()
+    copy.put(scores_of(audited.sealed, 3), b"{}")
+    again = queries.scores(copy)
+    assert [row.reason for row in again[4:12]] == ["missing"] * 4 + ["unusable"] * 4
+    assert {row.accepted for row in again[4:12]} == {None}
+    assert again[:4] == rows[:4]
+
+
+def test_a_document_of_another_form_is_unusable(audited: Audited, copy: Store) -> None:
+    context = audited.made.coordinator.party.context(3)
+    for document in ([], {}, {"accepted": [], "scores": [], "standings": {}}):
+        blob = digests.canonical_json(document)
+        digest = digests.scores_digest(context, blob)
+        copy.put(digest, blob)
+        changed = planted(audited.resolved, 3, scores_digest=digest)
+        rows = AssessmentQueries(changed).scores(copy, 3)
+        assert {row.reason for row in rows} == {"unusable"}
+        digest = stored_window(copy, audited.made.coordinator.party.context(2), document)
+        found = AssessmentQueries(with_verdict(audited.resolved, 2, scores_digest=digest))
+        assert {row.judged for row in found.verdicts(copy, 2)} == {None}
+
+
+def test_verdicts_say_whose_deposits_come_back_and_why(audited: Audited) -> None:
+    store, victim, flipper = audited.made.store, audited.name(VICTIM), audited.name(FLIPPER)
+    rows = AssessmentQueries(audited.resolved).verdicts(store)
+    assert [(row.window, row.account) for row in rows] == [
+        (number, address) for number in (1, 2, 3) for address in audited.made.addresses
+    ]
+    for row in rows[:8]:
+        assert row.agreed is (row.account != flipper)
+        assert (row.points > 0) is row.agreed
+        assert ("movement" in row.failed) is (not row.agreed)
+        assert row.movement is not None
+        assert (row.updates, row.judged) == (1, 1)
+        assert row.state == "standing"
+        assert row.disputed is ((row.window, row.account) == (1, victim))
+        assert row.dispute_until is not None
+    assert {(row.state, row.agreed, row.dispute_until, row.judged) for row in rows[8:]} == {
+        ("full", None, None, None)
+    }
+    [false] = [
+        row
+        for row in AssessmentQueries(audited.collusion).verdicts(store, 1)
+        if row.account == victim
+    ]
+    assert (false.state, false.agreed, false.failed) == ("judged", False, ())
+    with pytest.raises(ConfigurationError, match="no window 4"):
+        AssessmentQueries(audited.resolved).verdicts(store, 4)
+
+
+def test_a_federation_without_an_assessment_has_no_such_rows(audited: Audited) -> None:
+    with pytest.raises(ConfigurationError, match="not judged"):
+        AssessmentQueries(dataclasses.replace(audited.resolved, assessment=None))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ddcai.audit import claims, money
+from ddcai.audit.assessment_queries import AssessmentQueries
 from ddcai.audit.claims import Claim
 from ddcai.audit.history import History
 from ddcai.audit.queries import Queries
@@ -305,3 +306,50 @@ def test_a_round_that_was_not_handed_over_is_found(walk: Walk) -> None:
     [one] = [e for e in of(history).entries if e.name == "RoundTaken"]
     [found] = failing(history, **with_entry(history, "RoundTaken", updates=one.updates - 1))[:1]
     assert "updates of round 2 of 3" in found.expected
+
+
+def test_payouts_follow_every_account(walk: Walk) -> None:
+    one, two, three, _ = walk.made.addresses
+    poster = walk.made.coordinator.party.address
+    rows = {
+        stage: {(row.window, row.account): row for row in AssessmentQueries(found).payouts()}
+        for stage, found in walk.histories.items()
+    }
+    pot = DEPOSIT_WEI + 2 * BOUNTY_WEI
+    standing = rows["standing"]
+    assert list(standing) == [(1, one), (1, two), (1, three), (1, poster), (None, "all")]
+    assert standing[1, one].claimable_wei == DEPOSIT_WEI + pot * 3 // 7
+    assert (standing[1, three].forfeited_wei, standing[1, three].claimable_wei) == (DEPOSIT_WEI, 0)
+    assert (standing[1, poster].bonds_wei, standing[1, poster].released_wei) == (BOND_WEI, 0)
+
+    claimed = rows["claimed"]
+    mine = claimed[1, one]
+    assert (mine.refunded_wei, mine.taken_wei) == (DEPOSIT_WEI, pot * 3 // 7)
+    assert mine.claimable_wei == 0
+    assert claimed[1, poster].released_wei == claimed[None, poster].claimable_wei == BOND_WEI
+    swept = rows["swept"]
+    assert swept[1, three].taken_wei == pot - pot * 3 // 7
+    assert swept[None, poster].withdrawn_wei == BOND_WEI
+
+    resolved = rows["resolved"]
+    for account, won in (
+        (one, BOND_WEI + BOND_WEI // 2),
+        (two, 0),
+        (three, BOND_WEI + BOND_WEI // 2),
+    ):
+        assert resolved[2, account].bonds_wei == BOND_WEI
+        assert resolved[2, account].released_wei == won
+    assert resolved[None, one].claimable_wei == BOND_WEI + BOND_WEI // 2
+
+    # Everything that came in is somewhere.
+    last = of(walk.histories["reclaimed"])
+    total = rows["reclaimed"][None, "all"]
+    funded, reclaimed = (
+        sum(entry.amount_wei for entry in last.entries if entry.name == name)
+        for name in ("Funded", "Reclaimed")
+    )
+    paid_out = total.refunded_wei + total.taken_wei + total.withdrawn_wei + reclaimed
+    assert total.deposited_wei + total.bonds_wei + funded - paid_out == last.balance_wei
+    alone = AssessmentQueries(walk.histories["reclaimed"]).payouts(2)
+    assert {row.window for row in alone} == {2}
+    assert alone[-1].deposited_wei == 3 * DEPOSIT_WEI

@@ -98,6 +98,27 @@ def test_a_dispute_is_won_by_those_who_compute(
     assert_refused(run(ddcai, judged, VICTIM, "resolve", 1, *files), "STANDING", "nothing to")
 
 
+def test_the_audit_s_rows_tell_of_rounds_windows_and_money(
+    ddcai: Ddcai, judged: SmallFederation
+) -> None:
+    where = ("--contract", judged.deployment.federation, "--rpc-url", judged.url)
+    blobs = ("--store", judged.trial.coordinator.store)
+    rows = ddcai("audit", "scores", *where, *blobs, "--format", "json").json
+    assert [row["round"] for row in rows] == [n for n in range(1, 6) for _ in judged.addresses]
+    assert {row["reason"] for row in rows} <= {None, "size", "standing"}
+    assert len(ddcai("audit", "scores", "--round", 2, *where, *blobs, "--format", "json").json) == 3
+    verdicts = ddcai("audit", "verdicts", "--window", 2, *where, *blobs, "--format", "json").json
+    assert [row["account"] for row in verdicts] == list(judged.addresses)
+    assert all(row["agreed"] and row["dispute_until"].endswith("Z") for row in verdicts)
+    *each, everybody = ddcai("audit", "payouts", *where, "--format", "json").json
+    assert everybody["account"] == "all"
+    assert everybody["deposited_wei"] == sum(row["deposited_wei"] for row in each)
+    assert everybody["deposited_wei"] == 5 * 3 * judged.contract.rules().deposit_wei
+    for name, words in (("scores", "standing"), ("verdicts", "dispute until"), ("payouts", "ETH")):
+        assert words in ddcai("audit", name, *where, *(blobs if name != "payouts" else ())).stdout
+    assert_refused(ddcai("audit", "scores", "--round", 9, *where, *blobs), "no round 9")
+
+
 def test_what_would_only_cost_is_refused(ddcai: Ddcai, judged: SmallFederation) -> None:
     def refused(name: str, *more: object) -> str:
         answer = run(ddcai, judged, 1, name, *more)
@@ -119,3 +140,4 @@ def test_a_federation_that_does_not_judge_has_no_windows(
     where = ("--deployment", federation.deployment_path, "--rpc-url", federation.url)
     assert_refused(ddcai("window", "list", *where), "judges no updates")
     assert_refused(run(ddcai, federation, 0, "claim"), "judges no updates")
+    assert_refused(ddcai("audit", "payouts", *where), "are not judged")
