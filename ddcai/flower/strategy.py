@@ -41,6 +41,7 @@ from ddcai.models.state import State
 from ddcai.rounds.collection import Collection
 from ddcai.rounds.coordinator import Coordinator
 from ddcai.rounds.party import Party, Settings
+from ddcai.rounds.privacy import require_budget
 
 log = logging.getLogger("ddcai.coordinator")
 
@@ -209,12 +210,16 @@ class EncryptedFedAvg(Strategy):
 
         Raises:
             ConfigurationError: ``initial_arrays`` are not the federation's first model.
+            PrivacyBudgetSpent: so many rounds would bring epsilon above the budget; none is run.
             RoundError: a round could not be finalised; it was cancelled and settled. Or too
                 few are there to open one.
             RoundPaused, ChainError, StoreError: the round stands as it is on chain; started
                 again, the strategy goes on with it.
         """
         self.summary()
+        left = frozenset(range(self._last_finished() + 1, num_rounds + 1))
+        if left:
+            require_budget(self.coordinator.party, num_rounds, left)
         result = Result()
         model = self._first_model(initial_arrays)
         self._evaluate(evaluate_fn, self._last_finished(), model, result)

@@ -82,7 +82,8 @@ def require_budget(party: Party, number: int, opened: frozenset[int] = frozenset
     Args:
         party: whose view of the chain is asked.
         number: of the round that is to be opened, trained for, or decrypted.
-        opened: rounds that are known to have been opened, whatever the chain shows.
+        opened: others to be counted: that are known to have been opened, whatever the chain
+            shows, or are to be run before it.
 
     Raises:
         PrivacyBudgetSpent: with epsilon and the budget.
@@ -98,9 +99,8 @@ def require_budget(party: Party, number: int, opened: frozenset[int] = frozenset
         raise PrivacyBudgetSpent(
             f"round {number} would be opened sum number {len(counted)} and bring epsilon to "
             f"{reached:.4g} at delta {config.privacy.delta:g}; privacy.epsilon_budget is "
-            f"{budget:g}: "
-            "this federation ends here. Members who accept a larger epsilon found a new one, "
-            "whose epsilon adds to this one's"
+            f"{budget:g}, which is enough for {rounds_in_budget(config)}: stop there. Members who "
+            "accept a larger epsilon found a new federation, whose epsilon adds to this one's"
         )
 
 
