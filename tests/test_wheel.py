@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -126,5 +127,6 @@ def test_help_and_version(program: Path, tmp_path: Path) -> None:
 def test_the_demo_runs_from_the_wheel(program: Path, tmp_path: Path) -> None:
     said = _run(program, "demo", "--rounds", "2", cwd=tmp_path)
     assert "Every claim passes." in said
+    assert re.search(r"flipper +│ +2 │.*│ forfeited", said)
     assert "FAIL" not in said
     assert list(tmp_path.iterdir()) == []

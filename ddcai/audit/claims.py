@@ -109,6 +109,14 @@ class Claim:
     found: str
 
     @property
+    def where(self) -> str:
+        """What it is about, as a line begins: ``round 2: `` or ``window 1: ``; empty for all."""
+        for name, number in (("round", self.round), ("window", self.window)):
+            if number is not None:
+                return f"{name} {number}: "
+        return ""
+
+    @property
     def passed(self) -> bool:
         """Whether the claim was shown to hold."""
         return self.status is Status.PASS

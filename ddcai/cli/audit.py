@@ -19,6 +19,7 @@ from ddcai.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from ddcai.audit.assessment_queries import AssessmentQueries
+    from ddcai.audit.claims import Claim
     from ddcai.audit.history import History
     from ddcai.audit.queries import Queries
 
@@ -221,7 +222,7 @@ def verify(
     the chain, and nothing in the blob store. No line can show that an opened sum is what the
     ciphertexts decrypt to: the key holder answers for that with its signature.
     """
-    from ddcai.audit.claims import Claim, Status, all_hold
+    from ddcai.audit.claims import Status, all_hold
     from ddcai.audit.verify import verify as verify_history
     from ddcai.cli.client import store_url
     from ddcai.store import Store
@@ -240,14 +241,10 @@ def verify(
         raise typer.Exit(CLAIM_FAILED)
 
 
-def _line(claim: object) -> str:
-    values = fields(claim)
-    where = "".join(
-        f"{name} {values[name]}: " for name in ("round", "window") if values[name] is not None
-    )
-    subject = f" of {values['subject']}" if values["subject"] else ""
-    compared = f"expected {values['expected']}, found {values['found']}"
-    return f"{values['status'].value:<7} {where}{values['name']}{subject}: {compared}"
+def _line(claim: Claim) -> str:
+    subject = f" of {claim.subject}" if claim.subject else ""
+    compared = f"expected {claim.expected}, found {claim.found}"
+    return f"{claim.status.value:<7} {claim.where}{claim.name}{subject}: {compared}"
 
 
 def _emit_nested(report: object, format_: FormatOption, *, title: str) -> None:

@@ -11,7 +11,7 @@ CLAIM_FAILED = 1
 
 
 def demo(
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How many rounds.")] = 10,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, max=255, help="How many rounds.")] = 10,
     seed: Annotated[
         int, typer.Option("--seed", min=0, help="Of the split and the training, to repeat a run.")
     ] = 0,
@@ -24,8 +24,9 @@ def demo(
 ) -> None:
     """Run the main job on four real hospitals, in one process; exit code 0 only if it audits.
 
-    Real chain, contracts, ciphertexts and keys; an embedded chain, and all parties on this
-    machine. Ends with the audit.
+    A fifth contributor sends updates of turned labels: its deposits go to the others. Real
+    chain, contracts, ciphertexts and keys; an embedded chain, and all parties on this machine.
+    Ends with the audit.
     """
     from rich.console import Console
 

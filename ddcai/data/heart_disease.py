@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from ddcai.assessment.configuration import Assessment
 from ddcai.configuration import FederationConfig
 from ddcai.data.loading import load
 from ddcai.data.partition import stratified_split
@@ -38,6 +40,24 @@ class Site:
 def heart_config() -> FederationConfig:
     """The demo federation's configuration."""
     return FederationConfig.from_toml(FOLDER / "federation.toml")
+
+
+def judged_config(root_set: str, rounds: int) -> FederationConfig:
+    """The same, with updates that are judged, in one window of all rounds.
+
+    Args:
+        root_set: 64 hex digits, the commitment to the root set.
+        rounds: how many there will be, 1 to 255.
+    """
+    config = heart_config()
+    return dataclasses.replace(
+        config,
+        aggregation=dataclasses.replace(config.aggregation, weighting="uniform"),
+        encryption=dataclasses.replace(
+            config.encryption, parameter_set="bfv-8192-2x30", max_contributors=8
+        ),
+        assessment=Assessment(root_set=root_set, window=rounds, movement_lag=1),
+    )
 
 
 def site_path(name: str) -> Path:
