@@ -93,7 +93,7 @@ def cells() -> dict[str, list[tuple[Cell, Setting]]]:
         attacks = [(NO_ATTACK, 0.0), *((f"boosted-flip:{n}", 0.2) for n in (4, 10))]
         plan += [(Cell(f"projections {count}", attack, f), setting) for attack, f in attacks]
     for noise in NOISES:
-        setting = replace(base, opening_noise=noise)
+        setting = replace(base, rule=replace(base.rule, opening_noise=noise))
         attacks = [(NO_ATTACK, 0.0), ("label-flip", 0.2), ("noise", 0.2)]
         plan += [(Cell(f"opening noise {noise}", attack, f), setting) for attack, f in attacks]
     for rule in COMPARATORS:

@@ -56,6 +56,9 @@ class Assessment:
         spread_floor: the least spread that is reckoned with.
         noisy_windows: after so many windows in a row with q below movement_reliable nothing is
             forfeited.
+        opening_noise: standard deviation of Gaussian noise on every opened scalar, as a share of
+            what an update of the clip's length, spread evenly, could reach at most
+            (`ddcai.assessment.derivation.noise_deviation`); 0: none.
         root_set: 64 hex digits, the commitment to the root set (`root_set.commitment`); empty
             with the other anchor, and in simulations.
         root_set_least, root_set_ratio: samples of a root set, and how many times as many the
@@ -87,6 +90,7 @@ class Assessment:
     anchor_spreads: float = 3.0
     spread_floor: float = 0.007
     noisy_windows: int = 2
+    opening_noise: float = 0.0
     root_set: str = ""
     root_set_least: int = 50
     root_set_ratio: float = 1.5
@@ -130,6 +134,7 @@ class Assessment:
             ("anchor_floor", -1.0, 0.0),
             ("anchor_spreads", 0.0, 100.0),
             ("spread_floor", 0.0, 1.0),
+            ("opening_noise", 0.0, 1e3),
             ("root_set_ratio", 1.0, 1e6),
         ):
             value = getattr(self, name)
@@ -139,7 +144,10 @@ class Assessment:
 
     def digest(self) -> bytes:
         """32 bytes over the canonical JSON: equal for equal documents, however written."""
-        return assessment_digest(dataclasses.asdict(self))
+        settings = dataclasses.asdict(self)
+        if not self.opening_noise:  # came later: what was measured without keeps its digest
+            del settings["opening_noise"]
+        return assessment_digest(settings)
 
     def anchor_judges(self, samples: int, classes: int) -> bool:
         """Whether a root set's update judges in the window, and not in the gate alone.

@@ -163,6 +163,17 @@ def blend_movement(
     return blended
 
 
+def noise_deviation(share: float, clip: float, block: int, dimension: int) -> float:
+    """Standard deviation of the noise on a scalar, for each unit of its vector's length.
+
+    Args:
+        share: of the length that an update of the clip's length, spread evenly, has in a block.
+        clip: the longest honest update, in integer steps.
+        block, dimension: coordinates that are looked at, and all of them.
+    """
+    return share * clip * math.sqrt(block / dimension)
+
+
 def _pair(before: State, after: State, block: Block) -> tuple[State, State]:
     if before.dtype != np.float32 or after.dtype != np.float32 or before.shape != after.shape:
         raise ConfigurationError(
@@ -186,6 +197,7 @@ __all__ = [
     "draw_lane",
     "draw_projections",
     "movement_signs",
+    "noise_deviation",
     "past_movements",
     "quantised_movement",
     "signs",

@@ -22,6 +22,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from clients.app import app as client_app
 from ddcai.assessment.root_set import commitment
+from ddcai.audit.assessment_queries import AssessmentQueries
 from ddcai.audit.queries import Queries
 from ddcai.audit.reading import read_history
 from ddcai.audit.verify import verify
@@ -113,7 +114,7 @@ def run(*, rounds: int, seed: int, folder: Path | None, out: Console, talk: Cons
         print_rounds(out, finished, queries)
         print_accuracy(out, alone, finished[-1].accuracy, len(data.test[1]))
         print_verdicts(out, verdicts, names)
-        print_deposits(out, queries, names | {coordinator.party.address: "the coordinator"})
+        print_deposits(out, AssessmentQueries(history).payouts(1), names)
         talk.print(f"{rounds} rounds in {seconds:.1f} s; now the audit, from chain and blobs alone")
         return print_claims(out, verify(history, trial.store))
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import json
 from functools import cached_property
 from pathlib import Path
@@ -264,6 +265,14 @@ the unused rest of the last ciphertext is not zero, else values without meaning 
         slots = np.array([[_ring.rounded(total, p) for total in totals]], dtype=np.int64)
         in_that_lane: NDArray[np.int64] = split_lanes(slots, p)[0, lane]
         return in_that_lane
+
+    def derive(self, message: bytes) -> bytes:
+        """32 bytes that only this key makes of a message (RFC 2104, HMAC-SHA-256).
+
+        Args:
+            message: starts with a tag of its purpose.
+        """
+        return hmac.digest(_pack_key(self._words[None], self._parameters), message, "sha256")
 
     def _open(self, words: WordArray) -> IntArray | list[int]:
         if self._parameters.assessable:

@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 
 from ddcai.digests import RoundContext, tag
 from ddcai.encryption import wire
+from ddcai.encryption.blur import gaussian
 from ddcai.encryption.journal import Journal
 from ddcai.encryption.opening import fetch_update, update_marks
 from ddcai.encryption.parameters import ParameterSet
@@ -102,6 +103,9 @@ class LinearOpener(Protocol):
     ) -> NDArray[np.int64]:
         """Inner products, int64[k]. To be called here alone."""
 
+    def derive(self, message: bytes) -> bytes:
+        """32 bytes that the key holder alone can make of a message."""
+
 
 class ScalarOpener:
     """Opens the scalars of committed updates, one set a round and purpose.
@@ -133,8 +137,16 @@ class ScalarOpener:
     def __repr__(self) -> str:
         return f"ScalarOpener({self._secret!r}, {self._journal!r}, budget={self._budget})"
 
-    def open(self, committed: Committed, vectors: Vectors) -> Mapping[str, tuple[int, ...]]:
+    def open(
+        self, committed: Committed, vectors: Vectors, deviation: float = 0.0
+    ) -> Mapping[str, tuple[int, ...]]:
         """Inner products of each committed update with the vectors, by contributor.
+
+        Args:
+            committed: the updates.
+            vectors: what is looked at.
+            deviation: standard deviation of Gaussian noise on each scalar, for each unit of its
+                vector's length.
 
         Guarantees:
             what is opened are inner products with these vectors of ciphertexts whose digests
@@ -159,6 +171,7 @@ class ScalarOpener:
         blobs = self._collect(committed)
         self._journal.record(context, key, digest, committed.updates, [], scalars)
         most = self._value_limit * np.abs(vectors.rows.astype(np.int64)).sum(axis=1)
+        lengths = np.sqrt((vectors.rows.astype(np.float64) ** 2).sum(axis=1))
         opened: dict[str, tuple[int, ...]] = {}
         for address, blob in blobs.items():
             try:
@@ -169,8 +182,17 @@ class ScalarOpener:
                 opened[address] = ()
                 continue
             honest = bool((np.abs(found) <= most).all())
+            if deviation:
+                found = found + self._noise(committed, address, digest, lengths * deviation)
             opened[address] = tuple(int(one) for one in found) if honest else ()
         return opened
+
+    def _noise(
+        self, committed: Committed, address: str, vectors: bytes, deviations: NDArray[np.float64]
+    ) -> NDArray[np.int64]:
+        update = dict(committed.updates)[address]
+        about = committed.context.words() + vectors + update
+        return gaussian(self._secret.derive(tag("opening-noise") + about), deviations)
 
     def _check(self, committed: Committed) -> None:
         number, updates = committed.context.round, committed.updates

@@ -255,6 +255,16 @@ class Judge:
         allowed = positions[positions >= COUNT_DIGITS] - COUNT_DIGITS
         return lane, derivation.draw_block(seed, dimension, self.config.block, allowed)
 
+    @property
+    def clip(self) -> float:
+        """The longest honest update, in integer steps."""
+        scale = quantiser(self.party.config)
+        return scale.aggregation.clip_norm / scale.aggregation.value_range * scale.value_limit
+
+    def noise(self, block: int, dimension: int) -> float:
+        """What `ddcai.assessment.derivation.noise_deviation` comes to here."""
+        return derivation.noise_deviation(self.config.opening_noise, self.clip, block, dimension)
+
     def judge(
         self,
         record: RoundRecord,
@@ -279,9 +289,7 @@ class Judge:
             for name, values in scalars.by_contributor.items()
             if values
         }
-        scale = quantiser(self.party.config)
-        clip = scale.aggregation.clip_norm / scale.aggregation.value_range * scale.value_limit
-        gate: Gate = pass_gate(scores, before, clip=clip, config=self.config)
+        gate: Gate = pass_gate(scores, before, clip=self.clip, config=self.config)
         return Judged(
             previous=previous,
             anchor=anchor,

@@ -113,7 +113,9 @@ class Opener:
         commitment_of(record)  # before anything that costs time
         view = judge.view(record, judge.published_anchor(record, anchor))
         vectors = Vectors(lane=view.lane, positions=view.positions, rows=view.frame.vectors)
-        opened = self._scalars.open(self._committed(record), vectors)
+        opened = self._scalars.open(
+            self._committed(record), vectors, judge.noise(view.block.size, view.frame.dimension)
+        )
         return OpenedScalars.sign(party, record, opened)
 
     def open_movement(self, round_: int) -> OpenedScalars:
@@ -127,13 +129,15 @@ class Opener:
         party = self.party
         record = party.federation.round(round_)
         try:
-            direction = WindowJudge(party).direction(record)
+            judge = WindowJudge(party)
+            direction = judge.direction(record)
         except VerificationError as error:
             raise NotSealed(str(error)) from error
         vectors = Vectors(
             lane=direction.lane, positions=direction.positions, rows=direction.signs[None]
         )
-        opened = self._movement.open(self._committed(record), vectors)
+        noise = judge.noise(direction)
+        opened = self._movement.open(self._committed(record), vectors, noise)
         return OpenedScalars.sign(party, record, opened, movement=True)
 
     def _committed(self, record: RoundRecord) -> Committed:

@@ -48,11 +48,13 @@ class Direction:
         lane: of the ciphertexts' slots.
         positions: among the encrypted values, int64[m], ascending.
         signs: int8[m].
+        dimension: coordinates of the part of the model that the round trains.
     """
 
     lane: int
     positions: NDArray[np.int64]
     signs: NDArray[np.int8]
+    dimension: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +170,13 @@ class WindowJudge:
         )
         lane, block = self._judge.block(record, before.size)
         signs = derivation.movement_signs(before, after, block)
-        return Direction(lane=lane, positions=block + COUNT_DIGITS, signs=signs)
+        return Direction(
+            lane=lane, positions=block + COUNT_DIGITS, signs=signs, dimension=before.size
+        )
+
+    def noise(self, direction: Direction) -> float:
+        """Of the scalar with a direction, for each unit of the direction's length."""
+        return self._judge.noise(direction.positions.size, direction.dimension)
 
     def verdicts(self, window: WindowRecord, until: int, movement: Movement) -> WindowVerdicts:
         """Judges a window.

@@ -7,17 +7,22 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ddcai.chain.assessment import WindowState
 from ddcai.chain.records import WindowRules
+from ddcai.rounds.verdicts import WindowJudge
 from tests.cli.conftest import Answer, Ddcai, as_options, assert_refused
 from tests.federation import SmallFederation, make_federation
 from tests.rounds.judged import CONFIG, judged_round, post_against, verdicts_of
 
 RULE = CONFIG.assessment
 assert RULE is not None
-BRIEF = dataclasses.replace(CONFIG, assessment=dataclasses.replace(RULE, window=2, movement_lag=1))
+BRIEF = dataclasses.replace(
+    CONFIG,
+    assessment=dataclasses.replace(RULE, window=2, movement_lag=1, opening_noise=0.0005),
+)
 WINDOWS = WindowRules(window_rounds=2, dispute_period_s=600, resolve_period_s=600, bond_wei=10**15)
 VICTIM = 0
 _SENDS = ("deployment", "rpc-url", "keystore", "password-file")
@@ -117,6 +122,21 @@ def test_the_audit_s_rows_tell_of_rounds_windows_and_money(
     for name, words in (("scores", "standing"), ("verdicts", "dispute until"), ("payouts", "ETH")):
         assert words in ddcai("audit", name, *where, *(blobs if name != "payouts" else ())).stdout
     assert_refused(ddcai("audit", "scores", "--round", 9, *where, *blobs), "no round 9")
+
+
+def test_verdicts_are_of_the_noisy_scalars(judged: SmallFederation) -> None:
+    """What was opened is near the updates' own products, and not the same."""
+    record = judged.contract.round(1)
+    direction = WindowJudge(judged.coordinator.party).direction(record)
+    opened = judged.opener.open_movement(1).by_contributor
+    assert record.commitment is not None
+    for item in record.commitment.committed:
+        values = judged.opener._scalars._secret.decrypt(judged.store.get(item.digest))
+        exact = int(direction.signs.astype(np.int64) @ values[direction.positions])
+        clip = judged.config.aggregation.clip_norm / judged.config.aggregation.value_range
+        length = np.linalg.norm(direction.signs.astype(float))
+        deviation = 0.0005 * clip * 2**15 * length  # an update's integers are below 2**15
+        assert 0 < abs(opened[item.address][0] - exact) < 8 * deviation
 
 
 def test_what_would_only_cost_is_refused(ddcai: Ddcai, judged: SmallFederation) -> None:

@@ -255,3 +255,12 @@ def test_a_secret_key_does_not_show_itself(keys):
     assert str(int(secret._words[0, 0])) not in shown
     with pytest.raises(TypeError, match="not pickled"):
         pickle.dumps(secret)
+
+
+def test_what_is_derived_is_of_one_key_and_one_message():
+    secret, public = key_pair("bfv-8192-2x30")
+    other, _ = bfv.generate(public.parameters)
+    made = secret.derive(b"tag message")
+    assert len(made) == 32
+    assert made == secret.derive(b"tag message")
+    assert len({made, secret.derive(b"tag messagf"), other.derive(b"tag message")}) == 3

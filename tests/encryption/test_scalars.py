@@ -123,6 +123,24 @@ def test_scalars_equal_the_integer_inner_products(world: World, lane: int, size:
         assert opened[address(index)] == tuple(expected.tolist())
 
 
+def test_noise_is_asked_away_by_nobody(world: World):
+    wanted, updates = vectors(count=60), list(KINDS.values())
+    committed = world.committed(updates)
+    opened = world.opener().open(committed, wanted, 3.0)
+    assert world.opener().open(committed, wanted, 3.0) == opened
+    lengths = np.sqrt((wanted.rows.astype(np.float64) ** 2).sum(axis=1))
+    noise = {}
+    for index, values in enumerate(updates):
+        exact = wanted.rows.astype(np.int64) @ values[wanted.positions]
+        noise[index] = (np.array(opened[address(index)]) - exact) / lengths
+    everything = np.concatenate(list(noise.values()))
+    assert 2.5 < everything.std() < 3.5  # 420 draws: six deviations to either side
+    assert abs(np.corrcoef(noise[0], noise[1])[0, 1]) < 0.8
+    later = dataclasses.replace(CONTEXT, round=CONTEXT.round + 1)
+    other = world.opener().open(world.committed(updates, later), wanted, 3.0)
+    assert other[address(0)] != opened[address(0)]
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32), st.integers(0, 1), st.integers(1, 4096), st.booleans())
 def test_the_heaviest_products_are_exact(seed, lane, size, largest):

@@ -7,7 +7,6 @@ give the same numbers, so a simulation is the same by either.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,11 +94,6 @@ class Noisy:
         return self.inner.total(handle, rows)
 
 
-def noise_deviation(share: float, clip: float, block: int, dimension: int) -> float:
-    """``share`` of the length that an update of the clip's length has over an even block."""
-    return share * clip * math.sqrt(block / dimension)
-
-
 class Encrypted:
     """Ciphertexts of the assessable parameter set under a key made for this run.
 
@@ -170,5 +164,4 @@ __all__ = [
     "Twin",
     "VALUE_LIMIT",
     "lane_coordinates",
-    "noise_deviation",
 ]

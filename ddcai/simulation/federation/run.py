@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ddcai.assessment.configuration import Assessment
+from ddcai.assessment.derivation import noise_deviation
 from ddcai.configuration import Aggregation
 from ddcai.errors import ConfigurationError
 from ddcai.quantise import COUNT_DIGITS, Quantiser, apply
@@ -21,7 +22,6 @@ from ddcai.simulation.federation.custody import (
     Integers,
     Noisy,
     Twin,
-    noise_deviation,
 )
 from ddcai.simulation.federation.data import Data, deal
 from ddcai.simulation.federation.network import Floats, Recipe, Shape, train
@@ -44,8 +44,6 @@ class Setting:
         recipe: local training.
         rule: the assessment's settings.
         bounty: paid in for each contributor and window, as a share of a window's deposit.
-        opening_noise: standard deviation of Gaussian noise on every opened scalar, as a share of
-            what an update of the clip's length, spread evenly, could reach at most.
         value_limit: largest integer of an update.
         aggregation: how updates become integers; always weighted uniformly, since an encrypted
             count is one more thing to lie about.
@@ -60,7 +58,6 @@ class Setting:
     recipe: Recipe = field(default_factory=Recipe)
     rule: Assessment = field(default_factory=Assessment)
     bounty: float = 0.05
-    opening_noise: float = 0.0
     value_limit: int = VALUE_LIMIT
     aggregation: Aggregation = field(
         default_factory=lambda: Aggregation(weighting="uniform", clamped_share_limit=1.0)
@@ -72,7 +69,6 @@ class Setting:
             ("rounds", self.rounds >= 1, "give at least 1"),
             ("fraction", 0 <= self.fraction < 1, "give 0 to below 1"),
             ("participation", 0 < self.participation <= 1, "give above 0, at most 1"),
-            ("opening_noise", 0 <= self.opening_noise < 1e6, "give 0 or more"),
             ("bounty", 0 <= self.bounty < 1e6, "give 0 or more"),
         ):
             if not good:
@@ -288,10 +284,11 @@ def _referee(
 
 
 def _custody(setting: Setting, dimension: int, inner: Custody, seed: int) -> Custody:
-    if not setting.opening_noise:
+    noise = setting.rule.opening_noise
+    if not noise:
         return inner
     block = min(setting.rule.block, dimension)
-    deviation = noise_deviation(setting.opening_noise, _clip(setting), block, dimension)
+    deviation = noise_deviation(noise, _clip(setting), block, dimension)
     return Noisy(inner, deviation, np.random.default_rng([seed, 81]))
 
 

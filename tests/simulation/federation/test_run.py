@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -92,7 +94,10 @@ def test_where_nothing_can_be_learned_nobody_is_accepted():
 
 
 def test_noise_on_what_is_opened_blurs_scores_and_changes_nothing_else():
-    quiet, noisy, loud = flip(), flip(opening_noise=0.001), flip(opening_noise=100.0)
+    quiet, noisy, loud = (
+        flip(rule=dataclasses.replace(short().rule, opening_noise=noise))
+        for noise in (0.0, 0.001, 100.0)
+    )
     assert noisy.accuracy != quiet.accuracy or noisy.settled != quiet.settled
     assert seed_of(noisy).afr == 1
     assert seed_of(loud).afr != 1 or seed_of(loud).hrr != 1
