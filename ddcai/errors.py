@@ -207,6 +207,10 @@ class RoundError(DdcaiError):
     """A round that cannot go on."""
 
 
+class TooFewAccepted(RoundError):
+    """A round of which fewer updates passed the gate than a round must have: others may do."""
+
+
 class RoundPaused(DdcaiError):
     """A round that stands as it is on chain, and can be taken up again before its deadline."""
 

@@ -159,7 +159,9 @@ def _federate(
         advance()
 
     strategy = EncryptedFedAvg(coordinator, join_timeout_s=10, report=report)
-    strategy.start(InProcessGrid(nodes), num_rounds=rounds, evaluate_fn=measure)
+    while len(reports) < rounds:  # a round of which too few updates pass the gate is cancelled
+        last = coordinator.party.federation.last_round() + rounds - len(reports)
+        strategy.start(InProcessGrid(nodes), num_rounds=last, evaluate_fn=measure)
     return [Finished(report=item, accuracy=accuracies[item.round]) for item in reports]
 
 

@@ -28,6 +28,7 @@ from ddcai.errors import (
     MalformedError,
     RoundError,
     RoundPaused,
+    TooFewAccepted,
     UpdateMismatch,
     VerificationError,
 )
@@ -212,7 +213,8 @@ class EncryptedFedAvg(Strategy):
             ConfigurationError: ``initial_arrays`` are not the federation's first model.
             PrivacyBudgetSpent: so many rounds would bring epsilon above the budget; none is run.
             RoundError: a round could not be finalised; it was cancelled and settled. Or too
-                few are there to open one.
+                few are there to open one. Not where too few updates passed the gate: that round
+                is cancelled, and the next one opened.
             RoundPaused, ChainError, StoreError: the round stands as it is on chain; started
                 again, the strategy goes on with it.
         """
@@ -228,7 +230,11 @@ class EncryptedFedAvg(Strategy):
             while self._unfinished(num_rounds):
                 if self.coordinator.party.config.assessment is not None:
                     self.coordinator.require_root_set()
-                number, model, metrics = self._round(grid, train_config or ConfigRecord(), timeout)
+                try:
+                    done = self._round(grid, train_config or ConfigRecord(), timeout)
+                except TooFewAccepted:
+                    continue  # it is cancelled; of the next round's updates more may pass
+                number, model, metrics = done
                 result.train_metrics_clientapp[number] = metrics
                 self._evaluate(evaluate_fn, number, model, result)
                 self._judge_windows(grid, timeout)

@@ -23,6 +23,7 @@ from ddcai.errors import (
     ContractReverted,
     MalformedError,
     RoundError,
+    TooFewAccepted,
 )
 from ddcai.models import state
 from ddcai.models.anchor import root_set_from_blob
@@ -194,12 +195,12 @@ class Coordinator:
 
         Raises:
             VerificationError: the key holder did not sign these scalars, or they are of others.
-            RoundError: fewer were accepted than the federation's minimum.
+            TooFewAccepted: fewer than the federation's minimum.
         """
         judge = Judge(self.party)
         view = judge.view(record, judge.published_anchor(record, anchor))
         judged = judge.judge(record, view, anchor, scalars)
-        self._require_enough(record, len(judged.accepted))
+        self._require_enough(record, len(judged.accepted), TooFewAccepted)
         assert record.commitment is not None
         listed = [one for one in record.commitment.committed if one.address in judged.accepted]
         base = self.current_model()
@@ -254,10 +255,12 @@ class Coordinator:
             return []
         return settle_windows(federation.assessment(), self.party.address)
 
-    def _require_enough(self, record: RoundRecord, count: int) -> None:
+    def _require_enough(
+        self, record: RoundRecord, count: int, error: type[RoundError] = RoundError
+    ) -> None:
         minimum = self.party.federation.rules().min_contributors
         if count < minimum:
-            raise RoundError(
+            raise error(
                 f"round {record.number} has {count} updates, but needs {minimum}: it cannot be "
                 "sealed; cancel it, and every deposit goes back"
             )

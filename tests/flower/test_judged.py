@@ -31,15 +31,15 @@ WINDOWS = WindowRules(window_rounds=2, dispute_period_s=600, bond_wei=10**15)
 FLIPPER = 4
 
 
-def sites(made: SmallFederation) -> dict[int, Site | ClientApp]:
-    """Real training; the last contributor's labels are turned round."""
+def sites(made: SmallFederation, flippers: tuple[int, ...]) -> dict[int, Site | ClientApp]:
+    """Real training; the flippers' labels are turned round."""
 
     def trainer(index: int) -> Site:
         def train(model: State, node: int) -> State:
             network = encoder.build(made.config)
             encoder.load_state(network, model)
             x, y = made.data[index]
-            labels = 1 - y if index == FLIPPER else y
+            labels = 1 - y if index in flippers else y
             training.train(network, x, labels, made.config.training, seed=node)
             return encoder.state_of(network)
 
@@ -52,7 +52,7 @@ def test_rounds_and_windows_run_and_the_flipper_pays(tmp_path: Path, chain_url: 
     with make_federation(
         tmp_path, 5, url=chain_url, config=BRIEF, windows=WINDOWS, submit_period_s=10**6
     ) as made:
-        nodes = Nodes(made, sites(made))
+        nodes = Nodes(made, sites(made, (FLIPPER,)))
         party = made.coordinator.party
         with pytest.raises(ConfigurationError, match="root-set is not set"):
             nodes.strategy().start(nodes.grid(), num_rounds=1)
@@ -82,13 +82,13 @@ def test_rounds_and_windows_run_and_the_flipper_pays(tmp_path: Path, chain_url: 
         assert sum(gained[:4]) > 20 * deposit - 2 * 10**15  # gas, and wei that shares leave
 
 
-def test_a_key_holder_that_opens_other_scalars_stops_the_round(
+def test_a_round_that_cannot_be_judged_ends_and_every_deposit_comes_back(
     tmp_path: Path, chain_url: str
 ) -> None:
     with make_federation(
         tmp_path, 3, url=chain_url, config=BRIEF, windows=WINDOWS, submit_period_s=10**6
     ) as made:
-        nodes = Nodes(made, sites(made))
+        nodes = Nodes(made, sites(made, ()))
         holder = nodes.members[KEY_HOLDER_NODE]
 
         def change(message: Message, reply: Message) -> Message:
@@ -111,3 +111,13 @@ def test_a_key_holder_that_opens_other_scalars_stops_the_round(
             strategy.start(nodes.grid(), num_rounds=1)
         assert made.contract.round(1).state is RoundState.CANCELLED
         assert made.contract.balance() == 0  # every deposit went back
+
+        # Where the gate leaves too few the round ends as well, and the run goes on.
+        first = made.contract.model_digest()
+        nodes = Nodes(made, sites(made, (1, 2)))
+        strategy = type(nodes.strategy())(coordinator, join_timeout_s=2.0)
+        result = strategy.start(nodes.grid(), num_rounds=3)
+        assert [made.contract.round(n).state for n in (2, 3)] == [RoundState.CANCELLED] * 2
+        assert result.train_metrics_clientapp == {}
+        assert made.contract.model_digest() == first
+        assert made.contract.balance() == 0
