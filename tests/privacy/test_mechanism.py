@@ -101,6 +101,13 @@ def test_a_long_update_keeps_its_direction_and_nearly_its_length() -> None:
     assert update @ bounded / (np.linalg.norm(update) * length) > 0.95
 
 
+def test_what_gets_noise_is_the_bounded_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its noise, a protected update is within the sensitivity."""
+    monkeypatch.setattr("ddcai.privacy.mechanism.sample", lambda _, size, __: np.zeros(size, int))
+    protected = mechanism(300).protect(np.full(10_000, 7, np.int64))
+    assert 0.9 * 300 < math.sqrt(squared_length(protected)) <= 300
+
+
 def test_an_update_beyond_its_range_is_no_update() -> None:
     with pytest.raises(ValueError, match="beyond"):
         mechanism(10, signal=5).protect(np.array([6], np.int64))

@@ -12,8 +12,10 @@ import pytest
 from scipy import stats
 from typer.testing import CliRunner
 
+from ddcai.audit.claims import all_hold
 from ddcai.audit.queries import Queries
 from ddcai.audit.reading import read_history
+from ddcai.audit.verify import verify
 from ddcai.chain.node.connection import connect
 from ddcai.chain.records import RoundRecord
 from ddcai.cli.app import app
@@ -66,6 +68,7 @@ def test_the_budget_stops_coordinator_contributor_and_key_holder(private: SmallF
     rows = Queries(found, CONFIG).rounds()
     assert [row.epsilon for row in rows] == reached[1:3]
     assert [row.epsilon for row in Queries(found).rounds()] == [None, None]
+    assert all_hold(list(verify(found, private.store)))
     named = ["--deployment", str(private.deployment_path), "--rpc-url", private.url]
     told = CliRunner().invoke(app, ["audit", "rounds", *named, "--format", "json"])
     assert [row["epsilon"] for row in json.loads(told.stdout)] == reached[1:3]
@@ -145,6 +148,20 @@ def test_nothing_that_follows_from_the_data_is_told_beside_the_ciphertext(
 ) -> None:
     record = shared.coordinator.open_round()
     assert shared.contribute(record, 0).metrics == {}
+    shared.coordinator.cancel(record)
+
+
+def test_what_a_contributor_encrypts_has_its_noise_on_it(shared: SmallFederation) -> None:
+    """A contributor that learned nothing, under the microscope of whoever has the key."""
+    record = shared.coordinator.open_round()
+    base = shared.coordinator.party.model(record.base_model_digest)
+    update = shared.contributors[2].protect(record, base, base, 10)
+    values = shared.opener._holder._secret.decrypt(update.blob)
+    assert values[:COUNT_DIGITS].tolist() == [1, 0]
+    made, noise = privacy.mechanism(CONFIG), values[COUNT_DIGITS:]
+    assert made is not None
+    low, high = stats.chi2.interval(1 - 1e-6, noise.size) / np.float64(noise.size)
+    assert low < (noise**2).mean() / made.variance < high
     shared.coordinator.cancel(record)
 
 
