@@ -19,6 +19,21 @@ def results() -> dict[str, Any]:
     return found
 
 
+def cost_rows() -> Iterable[str]:
+    """Of benchmarks/results/judging.json."""
+    path = ROOT / "benchmarks" / "results" / "judging.json"
+    for case in json.loads(path.read_text(encoding="utf-8"))["cases"]:
+        sides = ("plain", "judged")
+        seconds = " | ".join(f"{statistics.fmean(case[f'{one}_round_s']):.1f}" for one in sides)
+        gas = " | ".join(f"{case['gas_per_round'][one] / 1000:,.0f}k" for one in sides)
+        size = " | ".join(f"{case['bytes_per_update'][one] / 1e6:.2f} MB" for one in sides)
+        yield (
+            f"| {case['contributors']} | {seconds} "
+            f"| {case['added_s_per_contributor_and_round']:.2f} | {size} | {gas} "
+            f"| {case['added_gas_per_contributor_and_round'] / 1000:.0f}k |"
+        )
+
+
 def tables(document: dict[str, Any]) -> dict[str, list[str]]:
     """Each table's rows, by name."""
     cells: list[Line] = document["cells"]
@@ -39,6 +54,7 @@ def tables(document: dict[str, Any]) -> dict[str, list[str]]:
             if line["study"] in ("half take part", "100 rounds")
         ],
         "others": list(other_rows(cells)),
+        "cost": list(cost_rows()),
     }
 
 
