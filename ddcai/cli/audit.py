@@ -232,7 +232,7 @@ def verify(
     for claim in verify_history(history, Store(store_url(store))):
         claims.append(claim)
         if format_ == "table":
-            typer.echo(_line(claim))
+            typer.echo(claim_line(claim))
     if format_ == "json":
         emit(claims, format_)
     counts = {status: sum(claim.status is status for claim in claims) for status in Status}
@@ -241,7 +241,8 @@ def verify(
         raise typer.Exit(CLAIM_FAILED)
 
 
-def _line(claim: Claim) -> str:
+def claim_line(claim: Claim) -> str:
+    """How a claim turned out, and the two values that were compared."""
     subject = f" of {claim.subject}" if claim.subject else ""
     compared = f"expected {claim.expected}, found {claim.found}"
     return f"{claim.status.value:<7} {claim.where}{claim.name}{subject}: {compared}"

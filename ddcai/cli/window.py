@@ -68,23 +68,22 @@ def dispute(
     store: StoreOption = DEFAULT_STORE,
     format_: FormatOption = "table",
 ) -> None:
-    """Dispute a window's verdict, with the bond, if this party's own computation differs.
+    """Dispute a window's verdict, with the bond, if this party's own audit finds a fault in it.
 
     A quorum must then sign the verdict anew (`window sign`, `window resolve`), without the
     coordinator. If none does in time, the disputers' deposits come back (`window close`).
     """
-    from ddcai.rounds.resolution import fault_of
-
     party = _party(_settings(deployment, rpc_url, keystore, account, password_file, store))
     assessment = party.federation.assessment()
     window = _judged(assessment, number)
-    fault = fault_of(party, window)
-    if fault is None and not force:
+    faults = _faults(party, deployment, rpc_url, window)
+    if not faults and not force:
         raise PolicyError(
             f"the verdict of window {number} is what the scalars lead to: a dispute would lose "
             f"its bond of {assessment.rules().bond_wei} wei; nothing was sent"
         )
-    say(f"window {number}: {fault or 'no fault was found'}")
+    for line in faults:
+        say(line)
     _tell(lambda: assessment.dispute(number), format_, window=number)
 
 
@@ -319,6 +318,28 @@ def _judged(assessment: Assessment, number: int) -> WindowRecord:
             "`ddcai window list` shows all"
         )
     return window
+
+
+def _faults(party: Party, deployment: Path, rpc_url: str, window: WindowRecord) -> list[str]:
+    """Claims about a window or its rounds that fail the audit, a line each; money apart."""
+    from ddcai.audit import claims
+    from ddcai.audit.reading import read_history
+    from ddcai.audit.verify import verify
+    from ddcai.chain.deploy import Deployment
+    from ddcai.chain.node.connection import connect
+    from ddcai.cli.audit import claim_line
+
+    grounds = set(claims.ASSESSED) - {claims.WINDOW_MONEY, claims.WINDOW_SOLVENT}
+    found = Deployment.load(deployment)
+    w3 = connect(rpc_url, chain_id=found.chain_id)
+    history = read_history(w3, found.federation, found.deployed_block)
+    return [
+        claim_line(claim)
+        for claim in verify(history, party.store)
+        if claim.status is claims.Status.FAIL
+        and claim.name in grounds
+        and (claim.window == window.number or claim.round in window.rounds)
+    ]
 
 
 def _signed(path: Path) -> Any:

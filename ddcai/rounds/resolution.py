@@ -1,7 +1,7 @@
-"""A dispute about a window's verdict, and its end by a fresh quorum, without the coordinator.
+"""The end of a dispute about a window's verdict by a fresh quorum, without the coordinator.
 
-Every member recomputes the verdict for itself. Who finds another than was posted disputes it;
-others that find the same sign what they computed, and anybody puts the signatures together.
+Every member recomputes the verdict for itself and signs what it computed; anybody puts the
+signatures together.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ddcai import digests, strict_json
-from ddcai.chain.assessment import WindowRecord, WindowState
+from ddcai.chain.assessment import WindowState
 from ddcai.chain.transactions import Receipt
-from ddcai.errors import BlobMissing, MalformedError, RoundError, VerificationError
+from ddcai.errors import MalformedError, RoundError
 from ddcai.rounds.party import Party
 from ddcai.rounds.verdicts import WindowJudge
 
@@ -69,25 +69,6 @@ class SignedResolution:
         except (ValueError, KeyError, TypeError) as error:
             raise MalformedError(f"no signed resolution: {error}") from error
         return found
-
-
-def fault_of(party: Party, window: WindowRecord) -> str | None:
-    """What is wrong with a posted verdict, by this party's own computation; None: nothing."""
-    judge = WindowJudge(party)
-    try:
-        verdicts = judge.check(window, window.scores_digest)
-    except (VerificationError, MalformedError, BlobMissing) as error:
-        return str(error)
-    members = [one.index for one in verdicts.by_contributor.values()]
-    posted = judge.assessment.verdicts(window.number, members)
-    for address, own in verdicts.by_contributor.items():
-        said = posted[own.index]
-        if (said.agreed, said.points) != (own.refund, own.points):
-            return (
-                f"{address} has agreed {said.agreed} and {said.points} points on chain, but "
-                f"{own.refund} and {own.points} by the scalars"
-            )
-    return None
 
 
 def resolve(party: Party, number: int, signed: Sequence[SignedResolution]) -> Receipt:

@@ -67,7 +67,11 @@ def test_a_dispute_is_won_by_those_who_compute(
 
     answer = run(ddcai, judged, VICTIM, "dispute", 1)
     assert answer.code == 0, answer.stderr
-    assert f"{judged.addresses[VICTIM]} has agreed False and 0 points on chain" in answer.stderr
+    said = (
+        f"window 1: deposits and points are the verdict's of {judged.addresses[VICTIM]}: expected"
+    )
+    assert said in answer.stderr
+    assert "found forfeits" in answer.stderr
     judged.pass_time(WINDOWS.dispute_period_s + 1)
     files = [tmp_path / f"{who}.json" for who in range(3)]
     for who, file in enumerate(files):
