@@ -19,6 +19,21 @@ def results() -> dict[str, Any]:
     return found
 
 
+def more_seeds() -> dict[str, Any]:
+    """benchmarks/results/targeted_flip.json."""
+    path = ROOT / "benchmarks" / "results" / "targeted_flip.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def more_seeds_rows() -> Iterable[str]:
+    """The targeted flip on more seeds."""
+    found = more_seeds()
+    later, cell = found["afr_of_seeds_after_the_bars"], found["cell"]
+    alphas = " | ".join(number(one) for one in found["afr_by_alpha"].values())
+    yield f"| {rate(cell, 'afr')} | {number(later)} | {alphas} | {rate(cell, 'hrr')} |"
+
+
 def cost_rows() -> Iterable[str]:
     """Of benchmarks/results/judging.json."""
     path = ROOT / "benchmarks" / "results" / "judging.json"
@@ -55,6 +70,7 @@ def tables(document: dict[str, Any]) -> dict[str, list[str]]:
         ],
         "others": list(other_rows(cells)),
         "cost": list(cost_rows()),
+        "more seeds": list(more_seeds_rows()),
     }
 
 
