@@ -6,6 +6,7 @@ deposit; `EncryptedFedAvg` runs the rounds; `InProcessGrid` runs both in one pro
 
 from ddcai.flower.grid import InProcessGrid
 from ddcai.flower.mod import SecureMod
-from ddcai.flower.strategy import EncryptedFedAvg, RoundReport
+from ddcai.flower.report import RoundReport
+from ddcai.flower.strategy import EncryptedFedAvg
 
 __all__ = ["EncryptedFedAvg", "InProcessGrid", "RoundReport", "SecureMod"]

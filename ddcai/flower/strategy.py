@@ -10,9 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from functools import partial
-from statistics import fmean
 from typing import Self
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, UserConfig
@@ -36,6 +34,7 @@ from ddcai.flower import messages
 from ddcai.flower.asking import Asking, Patience, utc
 from ddcai.flower.closing import attest, open_sum
 from ddcai.flower.judging import draw, judge_windows, open_scalars
+from ddcai.flower.report import Progress, RoundReport, mean_metrics
 from ddcai.flower.roster import Roster, gather, look
 from ddcai.models import state
 from ddcai.models.state import State
@@ -50,39 +49,6 @@ _POLL_S = 1.0
 _SETTLE_S = 300.0
 # A verdict can wait for the next round; a round should not wait for a verdict.
 _VERDICT_S = 60.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class RoundReport:
-    """What a round took; nothing in it comes from a site's data.
-
-    Attributes:
-        round: its number.
-        contributors: accounts in the sum.
-        left_out: accounts that committed an update and are not in the sum.
-        update_bytes: size of one ciphertext update; all are of one size.
-        seconds: wall time by step: open, train, seal, open_sum, attest, finalize; where updates
-            are judged also draw and judge, and seal is their commitment.
-        model_digest: the new model's digest.
-        metrics: the contributors' metrics, averaged.
-    """
-
-    round: int
-    contributors: tuple[str, ...]
-    left_out: tuple[str, ...]
-    update_bytes: int
-    seconds: dict[str, float]
-    model_digest: bytes
-    metrics: dict[str, float]
-
-
-@dataclass
-class _Progress:
-    """What the strategy gathers while a round runs."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    metrics: list[dict[str, float]] = field(default_factory=list)
-    update_bytes: int = 0
 
 
 class EncryptedFedAvg(Strategy):
@@ -108,7 +74,7 @@ class EncryptedFedAvg(Strategy):
         self._roster = Roster()
         self._waited = False
         self._collection: Collection | None = None
-        self._progress = _Progress()
+        self._progress = Progress()
 
     @classmethod
     def from_config(cls, run_config: UserConfig) -> Self:
@@ -173,7 +139,7 @@ class EncryptedFedAvg(Strategy):
             self._progress.update_bytes = len(update.ciphertext)
             self._progress.metrics.append(update.metrics)
         self._collection.add_from_store()
-        return None, MetricRecord(dict(_mean(self._progress.metrics)))
+        return None, MetricRecord(dict(mean_metrics(self._progress.metrics)))
 
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -290,7 +256,7 @@ class EncryptedFedAvg(Strategy):
     ) -> tuple[int, State, MetricRecord]:
         """One round, from wherever it stands."""
         coordinator = self.coordinator
-        self._progress = _Progress()
+        self._progress = Progress()
         gather(
             grid,
             self._roster,
@@ -328,7 +294,7 @@ class EncryptedFedAvg(Strategy):
                 raise
             self._cancel(record, error)
             raise RoundError(f"round {record.number} missed its deadline: {error}") from error
-        metrics = _mean(self._progress.metrics)
+        metrics = mean_metrics(self._progress.metrics)
         if self._report is not None:
             listed = {item.address for item in record.sealed}
             self._report(
@@ -487,8 +453,3 @@ class _Timer:
     def __exit__(self, *_: object) -> None:
         spent = time.perf_counter() - self._started
         self._table[self._name] = self._table.get(self._name, 0.0) + spent
-
-
-def _mean(metrics: list[dict[str, float]]) -> dict[str, float]:
-    names = {name for item in metrics for name in item}
-    return {name: fmean(item[name] for item in metrics if name in item) for name in sorted(names)}
