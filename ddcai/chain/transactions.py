@@ -71,9 +71,10 @@ class _Signed:
 
 def ether(wei: int) -> str:
     """An amount as people read it, exact."""
-    whole, rest = divmod(wei, 10**18)
+    sign = "-" if wei < 0 else ""
+    whole, rest = divmod(abs(wei), 10**18)
     digits = f"{rest:018d}".rstrip("0")
-    return f"{whole}.{digits} ETH" if digits else f"{whole} ETH"
+    return f"{sign}{whole}.{digits} ETH" if digits else f"{sign}{whole} ETH"
 
 
 class Sender:

@@ -91,7 +91,14 @@ def test_too_little_balance_is_said_in_ether_and_wei(
 
 @pytest.mark.parametrize(
     ("wei", "shown"),
-    [(0, "0 ETH"), (1, "0.000000000000000001 ETH"), (15 * 10**17, "1.5 ETH"), (10**19, "10 ETH")],
+    [
+        (0, "0 ETH"),
+        (1, "0.000000000000000001 ETH"),
+        (15 * 10**17, "1.5 ETH"),
+        (10**19, "10 ETH"),
+        (-4 * 10**16, "-0.04 ETH"),
+        (-(10**18), "-1 ETH"),
+    ],
 )
 def test_ether_is_exact(wei: int, shown: str) -> None:
     assert ether(wei) == shown
