@@ -24,7 +24,8 @@ CONFIG = small_config(
     training=Training(local_epochs=2, batch_size=16, learning_rate=0.05),
     aggregation=Aggregation(weighting="uniform"),
     encryption=Encryption(parameter_set="bfv-8192-2x30", max_contributors=8),
-    assessment=Assessment(root_set=COMMITTED.hex(), window=2),
+    # Of updates this small and this alike, few projections misjudge the length of all at once.
+    assessment=Assessment(root_set=COMMITTED.hex(), window=2, projections=32),
 )
 
 
