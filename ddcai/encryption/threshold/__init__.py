@@ -1,0 +1,1 @@
+"""A key that nobody holds: T of N key holders open sums together, fewer learn nothing."""
