@@ -17,8 +17,7 @@ import pytest
 from ddcai.audit.history import History
 from ddcai.audit.reading import read_history
 from ddcai.chain.node.connection import connect
-from ddcai.chain.node.embedded import EmbeddedChain
-from tests.federation import SmallFederation, make_federation
+from tests.federation import SmallFederation, make_federation, play_chain
 
 # Odd, so that two cannot share it evenly.
 DEPOSIT_WEI = 10**15 + 1
@@ -27,8 +26,8 @@ STAKE_WEI = 10**14
 
 @pytest.fixture(scope="session")
 def chain_url() -> Iterator[str]:
-    """An embedded chain for all federations of this process."""
-    with EmbeddedChain() as chain:
+    """A chain for all federations of this process."""
+    with play_chain() as chain:
         yield chain.url
 
 

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from ddcai.chain.node.embedded import EmbeddedChain
 from ddcai.cli.app import app
 from ddcai.rounds.party import Settings
-from tests.federation import COLUMNS, SmallFederation, make_federation, small_data
+from tests.federation import COLUMNS, SmallFederation, make_federation, play_chain, small_data
 
 VARIABLES = (
     "ETH_RPC_URL",
@@ -66,8 +65,8 @@ def ddcai(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ddcai:
 
 @pytest.fixture(scope="session")
 def chain_url() -> Iterator[str]:
-    """An embedded chain for all federations of this process."""
-    with EmbeddedChain() as chain:
+    """A chain for all federations of this process."""
+    with play_chain() as chain:
         yield chain.url
 
 

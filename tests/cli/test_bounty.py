@@ -10,24 +10,24 @@ import pytest
 from eth_account import Account
 
 from ddcai.chain.node.connection import connect, request
-from ddcai.chain.node.embedded import EmbeddedChain
 from ddcai.chain.transactions import Sender
 from tests.chain import trainers
 from tests.chain.support import advance
 from tests.cli.conftest import Ddcai, assert_refused
 from tests.cli.test_trainer import ALICE, BOB, JSON, OWNER, WAITS, Stage
+from tests.federation import PlayChain, play_chain
 
 PER_POINT = 10**18
 
 
 @pytest.fixture(scope="module")
-def chain() -> Iterator[EmbeddedChain]:
-    with EmbeddedChain() as running:
+def chain() -> Iterator[PlayChain]:
+    with play_chain() as running:
         yield running
 
 
 @pytest.fixture
-def stage(chain: EmbeddedChain, ddcai: Ddcai, tmp_path: Path, password: Path) -> Stage:
+def stage(chain: PlayChain, ddcai: Ddcai, tmp_path: Path, password: Path) -> Stage:
     """A trainer with deposits, and a bounty of BOB's on it, attached by its owner."""
     w3 = connect(chain.url)
     keys = {one.address: tmp_path / f"{one.address}.json" for one in (OWNER, ALICE, BOB)}

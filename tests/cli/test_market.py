@@ -14,7 +14,6 @@ from eth_account.signers.local import LocalAccount
 
 from ddcai.chain import market_deployment
 from ddcai.chain.node.connection import connect, request
-from ddcai.chain.node.embedded import EmbeddedChain
 from ddcai.chain.prediction_market import PredictionMarket
 from ddcai.chain.trainer_deployment import TrainerDeployment
 from ddcai.errors import ChainError
@@ -23,6 +22,7 @@ from ddcai.models.heads.model_file import Model, save
 from tests.chain.support import advance
 from tests.cli.conftest import Ddcai, assert_refused
 from tests.cli.test_trainer import ALICE, BOB, JSON, OWNER, Stage
+from tests.federation import PlayChain, play_chain
 
 BOUNTY, STAKE = 8_000_000, 10_000_000
 RULES = (
@@ -32,13 +32,13 @@ RULES = (
 
 
 @pytest.fixture(scope="module")
-def chain() -> Iterator[EmbeddedChain]:
-    with EmbeddedChain() as running:
+def chain() -> Iterator[PlayChain]:
+    with play_chain() as running:
         yield running
 
 
 @pytest.fixture
-def stage(chain: EmbeddedChain, ddcai: Ddcai, tmp_path: Path, password: Path) -> Stage:
+def stage(chain: PlayChain, ddcai: Ddcai, tmp_path: Path, password: Path) -> Stage:
     """A blank model of four words and two classes, and a test set: word 1 means class 1."""
     w3 = connect(chain.url)
     keys = {one.address: tmp_path / f"{one.address}.json" for one in (OWNER, ALICE, BOB)}

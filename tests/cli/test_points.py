@@ -11,23 +11,23 @@ from eth_account import Account
 
 from ddcai.chain.incentive import PointsIncentive
 from ddcai.chain.node.connection import connect
-from ddcai.chain.node.embedded import EmbeddedChain
 from ddcai.chain.trainer import Trainer
 from ddcai.chain.trainer_deployment import TrainerDeployment
 from tests.chain import trainers
 from tests.chain.support import advance
 from tests.cli.conftest import Ddcai, assert_refused
 from tests.cli.test_trainer import ALICE, BOB, JSON, OWNER, Stage
+from tests.federation import PlayChain, play_chain
 
 
 @pytest.fixture(scope="module")
-def chain() -> Iterator[EmbeddedChain]:
-    with EmbeddedChain() as running:
+def chain() -> Iterator[PlayChain]:
+    with play_chain() as running:
         yield running
 
 
 @pytest.fixture
-def stage(chain: EmbeddedChain, ddcai: Ddcai, tmp_path: Path, password: Path) -> Stage:
+def stage(chain: PlayChain, ddcai: Ddcai, tmp_path: Path, password: Path) -> Stage:
     """A trainer for points: three contributions a day, badges for one and for two points."""
     w3 = connect(chain.url)
     keys = {one.address: tmp_path / f"{one.address}.json" for one in (OWNER, ALICE, BOB)}

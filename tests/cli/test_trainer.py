@@ -15,12 +15,13 @@ from eth_account.signers.local import LocalAccount
 from web3 import Web3
 
 from ddcai.chain.node.connection import connect
-from ddcai.chain.node.embedded import EmbeddedChain, dev_accounts
+from ddcai.chain.node.embedded import dev_accounts
 from ddcai.chain.trainer_deployment import TrainerDeployment
 from ddcai.data import sms
 from tests.chain import trainers
 from tests.chain.support import advance
 from tests.cli.conftest import Answer, Ddcai, assert_refused
+from tests.federation import PlayChain, play_chain
 
 OWNER, ALICE, BOB = dev_accounts()[:3]
 JSON = ("--format", "json")
@@ -49,13 +50,13 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def chain() -> Iterator[EmbeddedChain]:
-    with EmbeddedChain() as running:
+def chain() -> Iterator[PlayChain]:
+    with play_chain() as running:
         yield running
 
 
 @pytest.fixture
-def stage(chain: EmbeddedChain, ddcai: Ddcai, tmp_path: Path, password: Path) -> Stage:
+def stage(chain: PlayChain, ddcai: Ddcai, tmp_path: Path, password: Path) -> Stage:
     w3 = connect(chain.url)
     keys = {one.address: tmp_path / f"{one.address}.json" for one in (OWNER, ALICE, BOB)}
     for one in (OWNER, ALICE, BOB):
@@ -198,7 +199,7 @@ def test_reports_and_the_watch(
     assert_refused(stage.on("report", "--all", by=ALICE), "nothing to report")
 
 
-def test_texts_are_hashed_and_taught(chain: EmbeddedChain, stage: Stage, tmp_path: Path) -> None:
+def test_texts_are_hashed_and_taught(chain: PlayChain, stage: Stage, tmp_path: Path) -> None:
     model = trainers.deploy_model(stage.w3, OWNER, classes=2, features=sms.WIDTH)
     words = ("trainer", "deploy", "--model", model, "--name", "texts", *WAITS, *JSON)
     stage.file = Path(stage.run(*words, by=OWNER).json["deployment"])

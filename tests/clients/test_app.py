@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from clients.app import app
-from ddcai.chain.node.embedded import EmbeddedChain
 from ddcai.flower import messages
-from tests.federation import COLUMNS, SmallFederation, make_federation, small_data
+from tests.federation import COLUMNS, SmallFederation, make_federation, play_chain, small_data
 from tests.flower.support import Nodes
 
 
@@ -19,7 +18,7 @@ from tests.flower.support import Nodes
 def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallFederation]:
     """Three contributors with a round under way."""
     with (
-        EmbeddedChain() as chain,
+        play_chain() as chain,
         make_federation(tmp_path_factory.mktemp("clients"), url=chain.url) as made,
     ):
         made.coordinator.open_round()

@@ -12,11 +12,10 @@ from flwr.app import Context, RecordDict
 
 from coordinator.app import main
 from coordinator.journal import Journal
-from ddcai.chain.node.embedded import EmbeddedChain
 from ddcai.errors import ConfigurationError, DdcaiError
 from ddcai.models import state
 from tests.clients.test_app import site
-from tests.federation import SmallFederation, make_federation
+from tests.federation import SmallFederation, make_federation, play_chain
 from tests.flower.support import Nodes
 
 
@@ -24,7 +23,7 @@ from tests.flower.support import Nodes
 def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallFederation]:
     """Three contributors, no round yet."""
     with (
-        EmbeddedChain() as chain,
+        play_chain() as chain,
         make_federation(tmp_path_factory.mktemp("coordinator"), url=chain.url) as made,
     ):
         yield made

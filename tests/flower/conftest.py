@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from ddcai.chain.node.embedded import EmbeddedChain
+from tests.federation import play_chain
 
 
 @pytest.fixture(scope="session")
 def chain_url() -> Iterator[str]:
-    """An embedded chain for all federations of this process."""
-    with EmbeddedChain() as chain:
+    """A chain for all federations of this process."""
+    with play_chain() as chain:
         yield chain.url

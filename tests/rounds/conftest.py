@@ -6,14 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from ddcai.chain.node.embedded import EmbeddedChain
-from tests.federation import SmallFederation, make_federation
+from tests.federation import SmallFederation, make_federation, play_chain
 
 
 @pytest.fixture(scope="session")
 def chain_url() -> Iterator[str]:
-    """An embedded chain for all federations of this process."""
-    with EmbeddedChain() as chain:
+    """A chain for all federations of this process."""
+    with play_chain() as chain:
         yield chain.url
 
 

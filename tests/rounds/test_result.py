@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ddcai.chain.node.embedded import EmbeddedChain
 from ddcai.configuration import Aggregation, Encryption
 from ddcai.encryption.opening import opened_from_blob
 from ddcai.errors import RoundError
@@ -15,6 +17,13 @@ from ddcai.models.encoder import initial_state
 from ddcai.quantise import COUNT_DIGITS
 from ddcai.rounds.result import next_model, quantiser, result_of
 from tests.federation import make_federation, small_config
+
+
+@pytest.fixture(scope="module")
+def chain_url() -> Iterator[str]:
+    """The embedded chain, also where the other tests of rounds have anvil."""
+    with EmbeddedChain() as chain:
+        yield chain.url
 
 
 @pytest.mark.parametrize("weighting", ["examples", "uniform"])
