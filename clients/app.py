@@ -19,12 +19,9 @@ from numpy.typing import NDArray
 
 from ddcai.chain.deploy import Deployment
 from ddcai.configuration import FederationConfig
-from ddcai.data.loading import load
 from ddcai.errors import ConfigurationError
 from ddcai.flower import SecureMod
 from ddcai.flower.messages import ARRAYS, CONFIG, METRICS, from_arrays, round_context, to_arrays
-from ddcai.models.encoder import build, load_state, state_of
-from ddcai.models.training import train as train_locally
 from ddcai.rounds.party import Settings
 
 secure = SecureMod()
@@ -36,6 +33,8 @@ secure.register(app)
 def _examples(
     path: str, changed_ns: int, label: str | None, deployment: str
 ) -> tuple[FederationConfig, NDArray[np.float32], NDArray[np.int64]]:
+    from ddcai.data.loading import load
+
     config = FederationConfig.from_json(Deployment.load(deployment).config)
     x, y = load(path, config, label=label)
     return config, x, y
@@ -44,6 +43,10 @@ def _examples(
 @app.train()
 def train(message: Message, context: Context) -> Message:
     """One round of local training, by the federation's recipe."""
+    # Flower starts a process for every message; only training waits for torch to load.
+    from ddcai.models.encoder import build, load_state, state_of
+    from ddcai.models.training import train as train_locally
+
     node = context.node_config
     path = str(node.get("data", ""))
     if not path:

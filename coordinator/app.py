@@ -20,14 +20,11 @@ from flwr.app import ArrayRecord, Context, MetricRecord, UserConfig
 from flwr.serverapp import Grid, ServerApp
 
 from coordinator.journal import Journal
-from ddcai.data.loading import load
 from ddcai.errors import ConfigurationError
 from ddcai.flower import EncryptedFedAvg
 from ddcai.flower.messages import from_arrays
 from ddcai.models import state
 from ddcai.models.anchor import read_root_set
-from ddcai.models.encoder import build, load_state
-from ddcai.models.training import evaluate
 from ddcai.rounds.coordinator import Coordinator
 from ddcai.rounds.party import Party, Settings
 
@@ -88,6 +85,10 @@ def _evaluation(
 ) -> Callable[[int, ArrayRecord], MetricRecord | None] | None:
     if not path:
         return None
+    from ddcai.data.loading import load
+    from ddcai.models.encoder import build, load_state
+    from ddcai.models.training import evaluate
+
     x, y = load(path, party.config, for_training=False)
 
     def measure(server_round: int, arrays: ArrayRecord) -> MetricRecord:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ddcai.errors import DataError
 
@@ -116,6 +115,8 @@ def _read_csv(path: Path) -> dict[str, list[str]]:
 
 
 def _read_parquet(path: Path) -> dict[str, list[str]]:
+    import pandas as pd  # a third of a second to load, for those who have such files
+
     try:
         frame = pd.read_parquet(path)
     except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
@@ -124,7 +125,10 @@ def _read_parquet(path: Path) -> dict[str, list[str]]:
     for index, name in enumerate(map(str, frame.columns)):
         if name in columns:
             raise DataError(f"{path} names column {name!r} twice: name each once")
-        columns[name] = [_text(value) for value in frame.iloc[:, index].tolist()]
+        columns[name] = [
+            "" if value is pd.NA or value is pd.NaT else _text(value)
+            for value in frame.iloc[:, index].tolist()
+        ]
     return columns
 
 
@@ -144,7 +148,7 @@ def _read_npz_columns(path: Path) -> dict[str, list[str]]:
 
 
 def _text(value: Any) -> str:
-    if value is None or value is pd.NA or value is pd.NaT:
+    if value is None:
         return ""
     if isinstance(value, bool):
         return str(int(value))

@@ -15,10 +15,8 @@ import numpy.typing as npt
 from ddcai.configuration import FederationConfig
 from ddcai.errors import ConfigurationError, MalformedError, VerificationError
 from ddcai.models import state as states
-from ddcai.models.encoder import build, load_state, state_of
 from ddcai.models.state import State
 from ddcai.models.trained import trained_part
-from ddcai.models.training import train
 
 # Two machines differ in the last bits of float32, which training multiplies a little.
 LEAST_COSINE = 0.999
@@ -48,6 +46,10 @@ def anchor_update(
     Raises:
         DataError, RoundError: as `ddcai.models.training.train`.
     """
+    # Only here, since torch takes a second and a half to load and few messages need it.
+    from ddcai.models.encoder import build, load_state, state_of
+    from ddcai.models.training import train
+
     module = build(config)
     load_state(module, base)
     train(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,3 +98,13 @@ def test_a_training_seed_makes_runs_repeat(federation: SmallFederation, tmp_path
     assert _seed(Asked(1), None) != _seed(Asked(1), None)  # type: ignore[arg-type]
     assert all(0 <= seed < 2**63 for seed in seeds)
     assert np.random.default_rng(min(seeds)) is not None
+
+
+def test_what_trains_nothing_loads_neither_torch_nor_pandas() -> None:
+    """Flower starts a process for each message, and most only sign, open or settle."""
+    code = (
+        "import sys, clients.app, coordinator.app, ddcai.chain.classifier; "
+        "print([name for name in ('torch', 'pandas') if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert found.stdout.strip() == b"[]"

@@ -13,15 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from ddcai.configuration import FederationConfig
 from ddcai.digests import head_digest
 from ddcai.errors import ConfigurationError, MalformedError, RoundError
-from ddcai.models.encoder import encode, split
+
+if TYPE_CHECKING:
+    from torch import nn
 
 FEATURE_SCALE = 127
 MAX_DIMENSIONS = 65_536
@@ -168,6 +170,8 @@ def features_of(encoding: npt.NDArray[np.float32]) -> npt.NDArray[np.int8]:
 
 def features(module: nn.Module, x: npt.NDArray[np.float32]) -> npt.NDArray[np.int8]:
     """What a user sends to the contract for inputs float32[n, ...]: int8[n, d]."""
+    from ddcai.models.encoder import encode  # torch takes a second and a half to load
+
     return features_of(encode(module, x))
 
 
@@ -204,6 +208,8 @@ def head_names(state: Mapping[str, npt.NDArray[np.float32]]) -> tuple[str, str]:
 
 def head_of_module(module: nn.Module, head_scale: int) -> Head:
     """The on-chain head of a network."""
+    from ddcai.models.encoder import split
+
     _, head = split(module)
     return Head.from_linear(head.weight.detach().numpy(), head.bias.detach().numpy(), head_scale)
 
