@@ -1,10 +1,10 @@
-"""A contract in py-evm itself, without node or transactions: thousands of calls in seconds."""
+"""A contract in an EVM itself, without node or transactions: thousands of calls in seconds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, NamedTuple, Protocol
 
 from eth.constants import BLANK_ROOT_HASH
 from eth.db.atomic import AtomicDB
@@ -31,8 +31,44 @@ class Reverted(Exception):
         super().__init__(f"{self.name}{self.values}")
 
 
+class Done(NamedTuple):
+    """What a call returned, and the topics and data that it emitted."""
+
+    output: bytes
+    logs: list[tuple[tuple[int, ...], bytes]]
+
+
+class Caller(Protocol):
+    """Whatever makes calls."""
+
+    def call(self, to: bytes, data: bytes) -> Done: ...
+
+
+class Machine(Caller, Protocol):
+    """One state: `Evm`, or `tests.models.heads.revm.Revm`."""
+
+    def acting(self, account: bytes) -> AbstractContextManager[None]: ...
+
+    def create(self, code: bytes) -> bytes: ...
+
+    def set_code(self, account: bytes, code: bytes) -> None: ...
+
+    def snapshot(self) -> Any: ...
+
+    def revert(self, snapshot: Any) -> None: ...
+
+
+def machine() -> Machine:
+    """The fast one, where it is installed."""
+    try:
+        from tests.models.heads.revm import Revm
+    except ImportError:
+        return Evm()
+    return Revm()
+
+
 class Evm:
-    """One state; contracts are deployed by `OWNER`, who also makes all calls but in `acting`."""
+    """In py-evm. `OWNER` makes all calls but in `acting`."""
 
     def __init__(self) -> None:
         context = ExecutionContext(
@@ -60,8 +96,24 @@ class Evm:
         finally:
             self._sender = OWNER
 
-    def run(self, to: bytes, data: bytes, *, create: bytes | None = None) -> Any:
-        """Calls an account with these bytes, or creates a contract; the finished computation."""
+    def create(self, code: bytes) -> bytes:
+        """Creates a contract; its address."""
+        self._nonce += 1
+        address = keccak(self._nonce.to_bytes(8, "big"))[:20]
+        self._run(b"", code, create=address)
+        return address
+
+    def set_code(self, account: bytes, code: bytes) -> None:
+        """Makes an account a contract."""
+        self.state.set_code(account, code)
+
+    def call(self, to: bytes, data: bytes) -> Done:
+        """Calls an account with these bytes, for good."""
+        computation = self._run(to, data)
+        logs = [(topics, body) for _, topics, body in computation.get_log_entries()]
+        return Done(computation.output, logs)
+
+    def _run(self, to: bytes, data: bytes, *, create: bytes | None = None) -> Any:
         context = self.state.get_transaction_context_class()(gas_price=0, origin=self._sender)
         code = data if create is not None else self.state.get_code(to)
         message = Message(
@@ -88,34 +140,34 @@ class Evm:
         """Back to a snapshot; it, and later ones, are used up."""
         self.state.revert(snapshot)
 
-    def deploy(self, name: str, *arguments: int) -> Instance:
-        """Creates a contract from its artifact."""
-        compiled = artifact.load(name)
-        self._nonce += 1
-        address = keccak(self._nonce.to_bytes(8, "big"))[:20]
-        types = ["uint256"] * len(arguments)
-        code = compiled.bytecode + abi.encode(types, arguments)
-        self.run(b"", code, create=address)
-        return Instance(self, address, compiled)
+
+def deploy(machine: Machine, name: str, *arguments: int) -> Instance:
+    """Creates a contract from its artifact."""
+    compiled = artifact.load(name)
+    code = compiled.bytecode + abi.encode(["uint256"] * len(arguments), arguments)
+    return Instance(machine, machine.create(code), compiled)
 
 
 class Instance:
     """A deployed contract."""
 
-    def __init__(self, evm: Evm, address: bytes, compiled: artifact.Artifact) -> None:
-        self._evm, self.address = evm, address
+    def __init__(self, caller: Caller, address: bytes, compiled: artifact.Artifact) -> None:
+        self._caller, self.address, self._compiled = caller, address, compiled
         functions: list[Any] = [one for one in compiled.abi if one["type"] == "function"]
         # By name, or by signature where a name is there twice.
         self._functions = {one["name"]: one for one in functions}
         self._functions |= {abi_to_signature(one): one for one in functions}
         self.logs: list[tuple[tuple[int, ...], bytes]] = []
 
+    def on(self, caller: Caller) -> Instance:
+        """The same contract, called by another way."""
+        return Instance(caller, self.address, self._compiled)
+
     def __call__(self, name: str, *arguments: Any) -> Any:
         """Calls a function, for good; its result. `logs` has the topics and data it emitted."""
         entry: Any = self._functions[name]
         data = keccak(text=abi_to_signature(entry))[:4]
         data += abi.encode(get_abi_input_types(entry), arguments)
-        computation = self._evm.run(self.address, data)
-        self.logs = [(topics, body) for _, topics, body in computation.get_log_entries()]
-        values = abi.decode(get_abi_output_types(entry), computation.output)
+        output, self.logs = self._caller.call(self.address, data)
+        values = abi.decode(get_abi_output_types(entry), output)
         return values[0] if len(values) == 1 else values

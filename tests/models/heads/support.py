@@ -11,17 +11,17 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ddcai.models.heads import TWINS, Classifier
-from tests.models.heads.evm import Evm, Instance
+from tests.models.heads.evm import Instance, Machine, deploy, machine
 
 # A row and the class that it is taught as; None where it is only asked about.
 Step = tuple[Any, int | None]
 
 
 @cache
-def _deployed(kind: str, features: int, classes: int, parameter: int) -> tuple[Evm, Instance]:
-    evm = Evm()
+def _deployed(kind: str, features: int, classes: int, parameter: int) -> tuple[Machine, Instance]:
+    evm = machine()
     arguments = (features, classes, parameter)
-    return evm, evm.deploy(kind, *arguments[: 3 if TWINS[kind].max_parameter else 2])
+    return evm, deploy(evm, kind, *arguments[: 3 if TWINS[kind].max_parameter else 2])
 
 
 @contextmanager

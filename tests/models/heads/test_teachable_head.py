@@ -14,38 +14,76 @@ from hypothesis import strategies as st
 
 from ddcai.errors import ConfigurationError
 from ddcai.models.heads import DensePerceptron, Head, TeachableHead
-from tests.models.heads.evm import OWNER, Evm, Instance, Reverted
+from tests.models.heads.evm import OWNER, Done, Instance, Machine, Reverted, deploy, machine
 from tests.models.heads.support import dense_row, load, near, steps, table
 
 # (features, classes): below, at and above a word of weights and of biases.
 SHAPES = [(1, 2), (5, 3), (16, 2), (17, 2), (3, 9)]
 INT16, INT32 = (-(2**15), 2**15 - 1), (-(2**31), 2**31 - 1)
 RATES, EVERY = (1, 255), (0, 1, 2, 3)
-TEACHER = b"\x0b" * 20
-# Answers any call with the number that it was last called with, of 32 bytes: it stands for the
-# federation, of which a head asks for the round. CALLDATASIZE PUSH1 32 EQ PUSH1 14 JUMPI;
-# PUSH0 SLOAD PUSH0 MSTORE PUSH1 32 PUSH0 RETURN; JUMPDEST PUSH0 CALLDATALOAD PUSH0 SSTORE STOP.
-FEDERATION = bytes.fromhex("36602014600f575f545f5260205ff35b5f355f5500")
+TEACHER, MEMBER = b"\x0b" * 20, bytes(19) + b"\xdd"
+# It stands for the federation, of which a head asks for the round, and which alone writes it.
+FEDERATION = bytes.fromhex(
+    "36602014601657"  # 32 bytes of calldata: go on at 0x16
+    "3360dd14601c57"  # by MEMBER: go on at 0x1c
+    "5f545f5260205ff3"  # else answer with slot 0, 32 bytes
+    "5b5f355f5500"  # 0x16: keep the 32 bytes in slot 0, the round
+    "5b602036038060205f37"  # 0x1c: memory is the calldata after its first 32 bytes,
+    "5f5f825f5f5f355af1"  # for a call to the address in these
+    "3d5f5f3e3d5f82603a57fd"  # which fails as that call fails
+    "5bf3"  # 0x3a: or returns what it returned
+)
+
+
+class Federated:
+    """The machine, for a head of which `OWNER` is the federation: it does what a member says."""
+
+    def __init__(self, evm: Machine) -> None:
+        self._evm = evm
+        self._teaches = False
+
+    @contextmanager
+    def teaching(self) -> Iterator[None]:
+        """Calls come from the teacher meanwhile."""
+        self._teaches = True
+        try:
+            yield
+        finally:
+            self._teaches = False
+
+    def begin(self, number: int) -> None:
+        """Opens a round."""
+        with self._evm.acting(MEMBER):
+            self._evm.call(OWNER, number.to_bytes(32, "big"))
+
+    def call(self, to: bytes, data: bytes) -> Done:
+        """A call of the teacher's or the federation's."""
+        with self._evm.acting(TEACHER if self._teaches else MEMBER):
+            if self._teaches:
+                return self._evm.call(to, data)
+            return self._evm.call(OWNER, bytes(12) + to + data)
 
 
 @cache
-def _deployed(features: int, classes: int, rate: int, every: int) -> tuple[Evm, Instance]:
-    evm = Evm()
-    head = evm.deploy("TeachableHead", features, classes, rate, every)
-    evm.state.set_code(OWNER, FEDERATION)
+def _deployed(features: int, classes: int, rate: int, every: int) -> tuple[Machine, Instance]:
+    evm = machine()
+    head = deploy(evm, "TeachableHead", features, classes, rate, every)
     head("setTeacher", "0x" + TEACHER.hex())
+    evm.set_code(OWNER, FEDERATION)
     return evm, head
 
 
 @contextmanager
-def fresh(twin: TeachableHead) -> Iterator[tuple[Evm, Instance]]:
+def fresh(twin: TeachableHead) -> Iterator[tuple[Federated, Instance]]:
     """The contract with the twin's head loaded, in a federation; what happens is undone."""
     shape = twin.feature_limit, twin.class_limit, twin.parameter, twin.encoder_every
-    evm, head = _deployed(*shape)
+    evm, deployed = _deployed(*shape)
+    federated = Federated(evm)
+    head = deployed.on(federated)
     before = evm.snapshot()
     try:
         assert load(head, twin.to_words()) == twin.digest()
-        yield evm, head
+        yield federated, head
     finally:
         evm.revert(before)
 
@@ -76,17 +114,17 @@ def histories(draw: st.DrawFn) -> tuple[TeachableHead, list[tuple[Any, Head]]]:
 @given(histories())
 def test_twin_and_contract_agree(history: tuple[TeachableHead, list[tuple[Any, Head]]]) -> None:
     twin, rounds = history
-    with fresh(twin) as (evm, contract):
+    with fresh(twin) as (federated, contract):
         for number, (lessons, head) in enumerate(rounds, start=1):
             for row, class_ in lessons:
                 given = twin.row_bytes(row)
                 if class_ is not None:
-                    with evm.acting(TEACHER):
+                    with federated.teaching():
                         assert contract("update", given, class_) == twin.update(row, class_)
                 predicted, scores = contract("predict", given)
                 assert list(scores) == twin.scores([row])[0].tolist()
                 assert predicted == twin.predict([row])[0]
-            evm.run(OWNER, number.to_bytes(32, "big"))
+            federated.begin(number)
             contract("write", head.to_words())
             twin.write(head, number)
             assert list(contract("words(uint256,uint256)", 0, twin.word_count)) == twin.to_words()
