@@ -73,11 +73,8 @@ def train(
     inputs, labels = torch.from_numpy(x), torch.from_numpy(y)
     encoder, head = split(module)
     learning = head if head_only else module
-    optimizer = torch.optim.SGD(
-        [parameter for parameter in learning.parameters() if parameter.requires_grad],
-        lr=training.learning_rate,
-        momentum=training.momentum,
-        weight_decay=training.weight_decay,
+    optimizer = _Sgd(
+        [parameter for parameter in learning.parameters() if parameter.requires_grad], training
     )
     module.train()
     if head_only:
@@ -93,7 +90,7 @@ def train(
                 with torch.set_grad_enabled(not head_only):
                     encoding = encoder(inputs[batch])
                 loss = functional.cross_entropy(head(encoding), labels[batch])
-                optimizer.zero_grad(set_to_none=True)
+                optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 loss_sum += loss.detach() * len(batch)
@@ -104,6 +101,37 @@ def train(
             f"the loss is {mean} at training.learning_rate {training.learning_rate}: lower it"
         )
     return mean
+
+
+class _Sgd:
+    """`torch.optim.SGD` to the bit (a test says so); the first step of torch's own loads its
+    compiler, a second of every process that trains."""
+
+    def __init__(self, parameters: list[nn.Parameter], training: Training) -> None:
+        self._parameters = parameters
+        self._training = training
+        self._momentum: list[torch.Tensor | None] = [None] * len(parameters)
+
+    def zero_grad(self) -> None:
+        for parameter in self._parameters:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        recipe = self._training
+        for index, parameter in enumerate(self._parameters):
+            change = parameter.grad
+            if change is None:
+                continue
+            if recipe.weight_decay:
+                change = change.add(parameter, alpha=recipe.weight_decay)
+            if recipe.momentum:
+                before = self._momentum[index]
+                change = (
+                    change.clone() if before is None else before.mul_(recipe.momentum).add_(change)
+                )
+                self._momentum[index] = change
+            parameter.add_(change, alpha=-recipe.learning_rate)
 
 
 def evaluate(

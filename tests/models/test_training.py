@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from torch import nn
 from ddcai.configuration import Training
 from ddcai.errors import DataError, RoundError
 from ddcai.models import state
+from ddcai.models import training as training_module
 from ddcai.models.encoder import Network, state_of
 from ddcai.models.training import evaluate, train
 
@@ -51,6 +54,43 @@ def test_a_seed_gives_the_same_bits_and_another_seed_others() -> None:
         train(module, x, y, RECIPE, seed=seed)
         digests.append(state.digest(state_of(module)))
     assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.01])
+@pytest.mark.parametrize("head_only", [False, True])
+def test_it_is_torchs_own_sgd_to_the_bit(
+    momentum: float, weight_decay: float, head_only: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = dataclasses.replace(RECIPE, momentum=momentum, weight_decay=weight_decay)
+    x, y = _data()
+    own, expected = _network(), _network()
+    loss = train(own, x, y, recipe, seed=1, head_only=head_only)
+
+    def torchs(parameters: list[nn.Parameter], training: Training) -> torch.optim.Optimizer:
+        return torch.optim.SGD(
+            parameters,
+            lr=training.learning_rate,
+            momentum=training.momentum,
+            weight_decay=training.weight_decay,
+        )
+
+    monkeypatch.setattr(training_module, "_Sgd", torchs)
+    assert train(expected, x, y, recipe, seed=1, head_only=head_only) == loss
+    assert state.digest(state_of(own)) == state.digest(state_of(expected))
+    assert state.digest(state_of(own)) != state.digest(state_of(_network()))
+
+
+def test_training_does_not_load_torchs_compiler() -> None:
+    code = (
+        "import sys, numpy as np; from ddcai.configuration import Training; "
+        "from ddcai.models.encoder import Network; from ddcai.models.training import train; "
+        "train(Network(3, (4,), 2), np.ones((4, 3), np.float32), np.array([0, 1, 0, 1]), "
+        "Training(local_epochs=1, batch_size=2, learning_rate=0.1), seed=1); "
+        "print('torch._dynamo' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert found.stdout.strip() == b"False"
 
 
 def test_dropout_is_seeded_and_off_in_evaluation() -> None:
