@@ -18,7 +18,6 @@ from ddcai.encryption.bfv import PublicKey
 from ddcai.encryption.planner import Plan, plan
 from ddcai.errors import ConfigurationError, PolicyError
 from ddcai.models import state
-from ddcai.models.encoder import build, described, initial_state, load_state, parameter_count
 from ddcai.models.heads import head_of
 from ddcai.models.state import State
 from ddcai.models.trained import largest_round, trained_part
@@ -62,6 +61,9 @@ class Founding:
             ConfigurationError: the key is of another parameter set; the model is not of the
                 network that the configuration describes, or has no layer to go on chain.
         """
+        # Only here: who joins a federation need not wait for torch to load.
+        from ddcai.models import encoder
+
         parameter_set = config.encryption.parameter_set
         if public_key.parameters.id != parameter_set:
             raise ConfigurationError(
@@ -82,12 +84,13 @@ class Founding:
         most = config.encryption.max_contributors
         built_in = config.model.entry_point is None and config.task.features
         if built_in and config.training.encoder_every:
-            plan(parameter_count(config), most, parameter_set)  # too large a one cannot be built
+            # Too large a one cannot be built.
+            plan(encoder.parameter_count(config), most, parameter_set)
         if model is None:
-            model = initial_state(config)
-        elif described(config):
+            model = encoder.initial_state(config)
+        elif encoder.described(config):
             try:
-                load_state(build(config), model)
+                encoder.load_state(encoder.build(config), model)
             except ConfigurationError as error:
                 raise ConfigurationError(
                     f"the first model is not of the configuration's network: {error}"

@@ -104,6 +104,7 @@ def test_what_trains_nothing_loads_neither_torch_nor_pandas() -> None:
     """Flower starts a process for each message, and most only sign, open or settle."""
     code = (
         "import sys, clients.app, coordinator.app, ddcai.chain.classifier; "
+        "import ddcai.data.sms, ddcai.rounds.founding; "
         "print([name for name in ('torch', 'pandas') if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
