@@ -20,6 +20,7 @@ const contracts = [
   'CollaborativeTrainer',
   'EcdsaQuorum',
   'Federation',
+  'KeyHolders',
   'PerceptronHead',
   'TeachableHead',
   'WindowAssessment',

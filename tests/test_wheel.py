@@ -21,6 +21,7 @@ NEEDED = (
     "ddcai/chain/artifacts/Federation.json",
     "ddcai/chain/artifacts/BlsQuorum.json",
     "ddcai/chain/artifacts/EcdsaQuorum.json",
+    "ddcai/chain/artifacts/KeyHolders.json",
     "ddcai/chain/artifacts/PerceptronHead.json",
     "ddcai/chain/artifacts/TeachableHead.json",
     "ddcai/chain/artifacts/WindowAssessment.json",

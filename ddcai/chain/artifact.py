@@ -12,6 +12,7 @@ from ddcai.errors import ChainError
 
 NAMES = (
     "Federation",
+    "KeyHolders",
     "BlsQuorum",
     "EcdsaQuorum",
     "PerceptronHead",
