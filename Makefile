@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint python-test contract-test benchmarks artifacts clean
+.PHONY: demo test lint python-test contract-test fuzz soak benchmarks artifacts hashes sbom \
+	dependency-audit clean
 
 demo: $(VENV)/installed
 	$(BIN)/ddcai demo
@@ -42,8 +43,46 @@ contract-test: contracts/node_modules
 	    echo "the sources compile to, because npm is not installed; install Node.js 20 or newer"; \
 	fi
 
+# Each parser of others' bytes in turn, for so many seconds; stops at the first that fails.
+FUZZ_SECONDS ?= 60
+fuzz: $(VENV)/installed
+	for name in $$($(BIN)/python -m tests.fuzzing); do \
+	    $(BIN)/python -m tests.fuzzing $$name $(FUZZ_SECONDS) || exit 1; \
+	done
+
+# Rounds with random faults, until so many are over or the time is up; a report as JSON.
+SOAK_ROUNDS ?= 200
+SOAK_SECONDS ?= 3600
+SOAK_SEED ?=
+soak: $(VENV)/installed
+	$(BIN)/python -m tests.soak $(SOAK_ROUNDS) $(SOAK_SECONDS) $(SOAK_SEED)
+
 benchmarks: $(VENV)/installed
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+# After a change of constraints.txt, on Linux x86-64 with CPython 3.11: hashes of what was tested,
+# and the bill of materials (CycloneDX) that names them.
+hashes: $(VENV)/installed
+	mkdir -p build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --dry-run --ignore-installed \
+	    --no-deps --report build/report.json -r constraints.txt
+	$(BIN)/python docs/deploy/pin_hashes.py < build/report.json > docs/deploy/hashes.txt
+
+sbom: build/supply/installed
+	build/supply/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+	    docs/deploy/hashes.txt > build/sbom.json
+	build/supply/bin/python docs/deploy/place_hashes.py < build/sbom.json > docs/deploy/sbom.cdx.json
+
+# Asks the vulnerability services of PyPI and npm about every pinned package.
+dependency-audit: build/supply/installed
+	build/supply/bin/pip-audit --disable-pip --no-deps -r constraints.txt
+	cd contracts && npm audit
+
+build/supply/installed:
+	$(PYTHON) -m venv build/supply
+	build/supply/bin/python -m pip install --quiet --disable-pip-version-check \
+	    'cyclonedx-bom>=7,<8' 'pip-audit>=2.9,<3'
+	@touch $@
 
 artifacts: contracts/node_modules
 	cd contracts && npm run build

@@ -31,8 +31,10 @@ import clients.app
 from ddcai import attestation
 from ddcai.assessment.configuration import Assessment
 from ddcai.assessment.root_set import commitment
-from ddcai.audit.queries import Queries
-from ddcai.audit.reading import read_history
+from ddcai.audit import Ledger
+from ddcai.audit.index.database import Index
+from ddcai.audit.index.sync import Sync
+from ddcai.audit.indexed import stored_history
 from ddcai.chain.node.connection import connect, request
 from ddcai.chain.node.embedded import EmbeddedChain
 from ddcai.chain.records import WindowRules
@@ -78,7 +80,7 @@ def configuration(name: str, root_set: str | None) -> FederationConfig:
         model=Model(hidden=(300, 64)),
         training=Training(learning_rate=0.002, momentum=0.0),  # slow: updates agree throughout
         aggregation=Aggregation(weighting="uniform"),
-        encryption=Encryption(max_contributors=64),
+        encryption=Encryption(parameter_set="bfv-4096-3x19", max_contributors=64),
     )
     if root_set is None:
         return config
@@ -119,13 +121,19 @@ def federation(
 
 def gas(trial: Trial, url: str, rounds: int) -> float:
     """Of all transactions but founding and joining, a round; windows' claims included."""
-    history = read_history(connect(url), trial.deployment.federation)
-    total = sum(row.gas for row in Queries(history).rounds()[1:])
-    if history.assessment is not None:
+    with stored_history(connect(url), trial.deployment.federation) as (history, _):
+        assessment = history.assessment
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "index.sqlite"
+        with Index(path, writable=True) as index:
+            Sync(index, connect(url), trial.deployment.federation).run()
+        with Ledger.open(path) as ledger:
+            total = sum(row.gas for row in ledger.rounds()[1:])
+    if assessment is not None:
         counted = ("VerdictPosted", "Refunded", "Taken", "BondReleased", "Withdrawn")
         steps = {
             one.step.tx_hash: one.step
-            for one in history.assessment.entries
+            for one in assessment.entries
             if one.name in counted and one.window != 1
         }
         w3 = connect(url)

@@ -1,8 +1,8 @@
 """A whole round against plain Flower FedAvg: same clients, same Grid, same training.
 
-Encryption, chain, opening, quorum and settling are on one side; `FedAvg` on float arrays is on
-the other. Both run in this process, in turn, round by round, so that a busy machine slows both:
-compare the ratio. Prints a table and writes JSON.
+Encryption, chain, opening by 2 of 3 key holders, quorum and settling are on one side; `FedAvg` on
+float arrays is on the other. Both run in this process, in turn, round by round, so that a busy
+machine slows both: compare the ratio. Prints a table and writes JSON.
 
     python benchmarks/round.py [--parameters 1000000] [--contributors 3] [--rounds 3]
 """
@@ -37,7 +37,7 @@ from ddcai.chain.node.embedded import EmbeddedChain
 from ddcai.configuration import Aggregation, FederationConfig, Task
 from ddcai.data.heart_disease import SITES, heart_config, site_path
 from ddcai.flower import EncryptedFedAvg, InProcessGrid, RoundReport, SecureMod
-from ddcai.flower.messages import from_arrays, to_arrays
+from ddcai.flower.messages import from_arrays, instruction, to_arrays
 from ddcai.models.encoder import initial_state
 from ddcai.models.state import State, count, digest
 from ddcai.rounds.coordinator import Coordinator
@@ -152,21 +152,23 @@ def compare(
     secure_s: list[float] = []
     reports: list[RoundReport] = []
     with tempfile.TemporaryDirectory() as folder, EmbeddedChain() as chain:
-        trial = set_up(Path(folder), chain.url, config, list(nodes), model=first)
+        trial = set_up(Path(folder), chain.url, config, list(nodes), model=first, holders=(2, 3))
         own = {
             name: trial.contributors[name].to_mapping() | dict(more) for name, more in nodes.items()
         }
+        holders = [dict(settings.to_mapping()) for settings in trial.key_holders.values()]
         plain = _grid(plain_app, list(own.values()))
-        secure = _grid(secure_app, [*own.values(), trial.key_holder.to_mapping()])
+        secure = _grid(secure_app, [*own.values(), *holders])
         fedavg = FedAvg(fraction_evaluate=0.0)
-        encrypted = EncryptedFedAvg(
-            Coordinator(Party.connect(trial.coordinator)), report=reports.append
-        )
+        coordinator = Coordinator(Party.connect(trial.coordinator))
+        encrypted = EncryptedFedAvg(coordinator, report=reports.append)
         arrays = to_arrays(first)
         # The first round of each loads what is loaded once; it is not counted.
         for number in range(1, rounds + 2):
             started = time.perf_counter()
-            sent = fedavg.configure_train(number, arrays, ConfigRecord(), plain)
+            sent = list(fedavg.configure_train(number, arrays, ConfigRecord(), plain))
+            for message in sent:  # the shipped app asks for which round it trains
+                message.content.update(instruction(coordinator.party.context(number)))
             averaged, _ = fedavg.aggregate_train(number, plain.send_and_receive(sent))
             plain_s.append(time.perf_counter() - started)
             assert averaged is not None

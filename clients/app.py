@@ -21,6 +21,7 @@ from ddcai.chain.deploy import Deployment
 from ddcai.configuration import FederationConfig
 from ddcai.errors import ConfigurationError
 from ddcai.flower import SecureMod
+from ddcai.flower.fleet import node_config
 from ddcai.flower.messages import ARRAYS, CONFIG, METRICS, from_arrays, round_context, to_arrays
 from ddcai.rounds.party import Settings
 
@@ -47,7 +48,7 @@ def train(message: Message, context: Context) -> Message:
     from ddcai.models.encoder import build, load_state, state_of
     from ddcai.models.training import train as train_locally
 
-    node = context.node_config
+    node = node_config(context.node_config)
     path = str(node.get("data", ""))
     if not path:
         raise ConfigurationError("data is not set: give the site's file with --data")

@@ -4,15 +4,16 @@ Run configuration (or the environment, for paths): the settings of
 `ddcai.rounds.party.Settings`, and ``num-server-rounds``, ``output`` (a folder for
 ``metrics.jsonl`` and ``model.safetensors``), ``test-data`` (a file to measure the model on
 after each round, where the coordinator has one), ``root-set`` (the root set's file, where
-updates are judged), ``join-timeout-s``.
+updates are judged), ``join-timeout-s``, ``leave-out-key-holders`` (accounts, between commas, of
+key holders that are not asked), ``tensorboard`` (whether the numbers go to event files too),
+``require-node-keys`` (whether only accounts that bound a node
+key on chain take part).
 
 It holds its Ethereum account and no decryption key.
 """
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,13 +21,15 @@ from flwr.app import ArrayRecord, Context, MetricRecord, UserConfig
 from flwr.serverapp import Grid, ServerApp
 
 from coordinator.journal import Journal
+from coordinator.tensorboard import Scalars
+from ddcai import event_log
 from ddcai.errors import ConfigurationError
 from ddcai.flower import EncryptedFedAvg
 from ddcai.flower.messages import from_arrays
 from ddcai.models import state
 from ddcai.models.anchor import read_root_set
 from ddcai.rounds.coordinator import Coordinator
-from ddcai.rounds.party import Party, Settings
+from ddcai.rounds.party import PATIENCE_S, Party, Settings
 
 app = ServerApp()
 
@@ -34,17 +37,21 @@ app = ServerApp()
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     """Runs the rounds; raises, so that Flower marks the run as failed, if one cannot go on."""
-    _log_to_stderr()
+    event_log.configure()  # Flower shows its own log only
     config = context.run_config
     rounds = int(_number(config, "num-server-rounds", 10, least=1))
     join_timeout_s = _number(config, "join-timeout-s", 300, least=0)
-    party = Party.connect(Settings.read(config))
+    left_out = str(config.get("leave-out-key-holders") or "")
+    party = Party.connect(Settings.read(config), patience_s=PATIENCE_S)
     output = Path(str(config.get("output") or "."))
     output.mkdir(parents=True, exist_ok=True)
-    journal = Journal(output / "metrics.jsonl")
+    scalars = Scalars(output) if config.get("tensorboard") is True else None
+    journal = Journal(output / "metrics.jsonl", scalars)
     strategy = EncryptedFedAvg(
         _coordinator(party, str(config.get("root-set") or "")),
         join_timeout_s=join_timeout_s,
+        leave_out=frozenset(left_out.split(",")) if left_out else frozenset(),
+        require_node_keys=config.get("require-node-keys") is True,
         report=journal.report,
     )
     result = strategy.start(
@@ -59,18 +66,6 @@ def main(grid: Grid, context: Context) -> None:
 
 def _coordinator(party: Party, root_set: str) -> Coordinator:
     return Coordinator(party, read_root_set(root_set) if root_set else None)
-
-
-def _log_to_stderr() -> None:
-    """Flower shows its own log only: who is waited for, and until when, belongs there too."""
-    logger = logging.getLogger("ddcai")
-    logger.setLevel(logging.INFO)
-    if not logger.handlers:
-        handler = logging.StreamHandler()
-        form = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
-        form.converter = time.gmtime
-        handler.setFormatter(form)
-        logger.addHandler(handler)
 
 
 def _number(config: UserConfig, name: str, default: float, *, least: float) -> float:

@@ -12,14 +12,19 @@ import time
 from pathlib import Path
 from typing import Any
 
+from coordinator.tensorboard import Scalars
 from ddcai.flower import RoundReport
 
 
 class Journal:
-    """Appends to one file."""
+    """Appends to one file.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    Args:
+        scalars: gets the same numbers, where they are wanted for TensorBoard.
+    """
+
+    def __init__(self, path: Path, scalars: Scalars | None = None) -> None:
+        self._path, self._scalars = path, scalars
 
     def report(self, report: RoundReport) -> None:
         """One line for a finished round."""
@@ -35,6 +40,8 @@ class Journal:
                 "metrics": report.metrics,
             }
         )
+        if self._scalars is not None:
+            self._scalars.report(report)
 
     def evaluation(self, server_round: int, accuracy: float, log_loss: float) -> None:
         """One line for a measurement on the coordinator's test data."""
@@ -46,6 +53,8 @@ class Journal:
                 "log_loss": log_loss,
             }
         )
+        if self._scalars is not None:
+            self._scalars.evaluation(server_round, accuracy, log_loss)
 
     def _write(self, fields: dict[str, Any]) -> None:
         line = json.dumps({"time": round(time.time(), 3)} | fields, sort_keys=True) + "\n"

@@ -23,6 +23,9 @@ from ddcai.digests import config_digest
 from ddcai.errors import ConfigurationError
 from ddcai.privacy.configuration import Privacy
 
+# What the contract takes, and what the largest parameter set adds (`ddcai.encryption.parameters`).
+MOST_MEMBERS = 1024
+MOST_CONTRIBUTORS = 16384
 ENTRY_POINT = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
 
 
@@ -207,14 +210,37 @@ class Aggregation:
 
 @dataclass(frozen=True, kw_only=True)
 class Encryption:
-    """Which scheme and parameter set (`ddcai.encryption`) and how many contributors at most."""
+    """Which scheme and parameter set (`ddcai.encryption`) and how many contributors at most.
 
-    parameter_set: str = "bfv-4096-3x19"
+    Attributes:
+        max_contributors: most contributors in a sum, those of groups counted one by one: lanes
+            and noise are reckoned for so many.
+        group_size: most contributors that one update may be the sum of; 1 where every member
+            sends its own (`ddcai.rounds.group`).
+    """
+
+    parameter_set: str = "bfv-8192-3x20"
     max_contributors: int = 64
+    group_size: int = 1
 
     def __post_init__(self) -> None:
-        good = 2 <= self.max_contributors <= 1024
-        _require(good, "encryption.max_contributors", self.max_contributors, "from 2 to 1024")
+        good = 2 <= self.max_contributors <= MOST_CONTRIBUTORS
+        remedy = f"from 2 to {MOST_CONTRIBUTORS}"
+        _require(good, "encryption.max_contributors", self.max_contributors, remedy)
+        # Any member may be a group: a sum has at least two updates, each as large as it may be.
+        good = 1 <= self.group_size <= self.max_contributors // 2
+        _require(
+            good,
+            "encryption.group_size",
+            self.group_size,
+            "from 1 to half of encryption.max_contributors, which counts the contributors of all "
+            f"groups and is {self.max_contributors}",
+        )
+
+    @property
+    def max_updates(self) -> int:
+        """Most updates in a sum, whoever of the members is a group."""
+        return min(self.max_contributors // self.group_size, MOST_MEMBERS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,6 +276,11 @@ class FederationConfig:
             )
         if self.privacy is not None:
             self._check_privacy()
+        if self.encryption.group_size > 1:
+            # What a group's sum says of any one contributor was never worked out for either.
+            both = self.assessment is None and self.privacy is None
+            remedy = "groups do not go with [assessment] or [privacy]; leave it out"
+            _require(both, "encryption.group_size", self.encryption.group_size, remedy)
 
     def _check_privacy(self) -> None:
         # Scalars of single updates carry one contributor's noise alone, and are not accounted for;
@@ -277,6 +308,8 @@ class FederationConfig:
         # These came later: documents without them keep the digest that contracts hold.
         if self.training.encoder_every == 1:
             del document["training"]["encoder_every"]
+        if self.encryption.group_size == 1:
+            del document["encryption"]["group_size"]
         if self.assessment is None:
             del document["assessment"]
         if self.privacy is None:

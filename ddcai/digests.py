@@ -88,6 +88,31 @@ def update_digest(context: RoundContext, contributor: str, blob: bytes) -> bytes
     return keccak(tag("update") + context.words() + _address_word(contributor) + keccak(blob))
 
 
+def share_commitment(context: RoundContext, contributor: str, piece: int, share: bytes) -> bytes:
+    """Commitment to one piece of a contributor's secret of a round (the compact scheme).
+
+    Args:
+        context: chain, contract and round.
+        contributor: its account.
+        piece: the piece's number, from 0.
+        share: the piece's bytes, with 32 random ones at least, which hide it.
+    """
+    bound = context.words() + _address_word(contributor) + _word(piece)
+    return keccak(tag("share") + bound + keccak(share))
+
+
+def share_package(context: RoundContext, contributor: str, holder: int) -> bytes:
+    """What the box with a key holder's pieces of a contributor's secret is about.
+
+    Args:
+        context: chain, contract and round.
+        contributor: whose secret it is, its account.
+        holder: the key holder's number, from 0.
+    """
+    bound = context.words() + _address_word(contributor) + _word(holder)
+    return keccak(tag("share-package") + bound)
+
+
 def sum_digest(context: RoundContext, blob: bytes) -> bytes:
     """Digest of a round's encrypted sum."""
     return keccak(tag("sum") + context.words() + keccak(blob))
@@ -150,6 +175,33 @@ def root_node_digest(left: bytes, right: bytes) -> bytes:
 def root_set_digest(samples: int, tree: bytes) -> bytes:
     """Digest of a root set: how many samples it has, and its tree's top node."""
     return keccak(tag("root-set") + _word(samples) + tree)
+
+
+def batch_leaf_digest(contributor: str, update: bytes) -> bytes:
+    """Digest of one contributor's update on a group's list, a leaf of its tree.
+
+    Hashed twice, and of another length than a node's: no node can pass for a leaf.
+    """
+    if len(update) != DIGEST_BYTES:
+        raise ValueError(f"a digest has 32 bytes, not {len(update)}")
+    return keccak(tag("batch-leaf") + keccak(_address_word(contributor) + update))
+
+
+def batch_node_digest(one: bytes, other: bytes) -> bytes:
+    """Digest of an inner node of a list's tree; the same whichever child comes first."""
+    return keccak(tag("batch-node") + min(one, other) + max(one, other))
+
+
+def batch_list_digest(context: RoundContext, group: str, document: bytes) -> bytes:
+    """Digest of a group's list of a round, with its contributors' signatures.
+
+    Args:
+        context: chain, federation and round.
+        group: the group's account.
+        document: the list's bytes (`ddcai.rounds.batch`).
+    """
+    bound = context.words() + _address_word(group)
+    return keccak(tag("batch-list") + bound + keccak(document))
 
 
 def verdicts_digest(verdicts: bytes) -> bytes:

@@ -6,6 +6,8 @@ DdcaiError
 │   └── PlanError               a federation too large for its parameter set
 ├── KeyfileError                a key file that cannot be read
 │   └── WrongPassword
+├── CeremonyFailed              a key that its holders could not make together
+├── CeremonyPaused              a ceremony that waits for somebody: it can be taken up again
 ├── MalformedError              bytes that a strict parser refuses
 ├── OpeningRefused              a key holder will not open
 │   ├── NotSealed               the chain does not say that this round is sealed
@@ -14,13 +16,17 @@ DdcaiError
 │   ├── TooFewContributors      fewer updates than the federation's minimum
 │   ├── AlreadyOpened           this round was opened before with another list
 │   ├── UpdateMismatch          an update is not the one that the chain names
+│   │   └── UpdateMissing       it is not there at all
 │   ├── DuplicateUpdate         one ciphertext stands for two contributors
 │   ├── SumMismatch             the sealed sum is not the sum of the sealed updates
 │   ├── ScalarBudget            more scalars of single updates than may ever be opened
+│   ├── KeyExhausted            more openings than the key's noise hides
 │   ├── NotDrawn                a round whose randomness is not drawn yet
 │   └── ForgedUpdate            the opened sum is none that honest updates add up to
 ├── PolicyError                 a node refuses what it was asked to do
+│   ├── NotOpen                 the chain does not say that this round takes updates
 │   ├── PlaintextRefused        somebody asked for, or sent, readable values
+│   ├── PolicyLimit             the node's own policy file does not allow it
 │   ├── PrivacyBudgetSpent      one more round would tell more than the federation agreed to
 │   └── AttestationRefused      a result that this contributor cannot sign
 ├── ChainError
@@ -34,7 +40,9 @@ DdcaiError
 ├── IncentiveRefused            what an incentive's rules do not allow, as its contract says it
 ├── StoreError
 │   └── BlobMissing
+├── IndexRefused                an index of events that is missing, foreign, newer or busy
 ├── RoundError                  a round that cannot go on: it is cancelled
+├── Reorganised                 what a round rests on is not on chain any more: it goes on
 ├── RoundPaused                 a round that waits for somebody: it can be taken up again
 └── VerificationError           a signature or proof that does not hold
 
@@ -60,12 +68,30 @@ class PlanError(ConfigurationError):
     """A federation too large for its parameter set, refused before the first round."""
 
 
+class DiskError(DdcaiError, OSError):
+    """A file of this machine that cannot be written: it holds what it held before."""
+
+    def __str__(self) -> str:
+        return (
+            f"cannot write {self.filename}: {self.strerror}. It is as it was; make room or mend "
+            "its folder, and try again"
+        )
+
+
 class KeyfileError(DdcaiError):
     """A key file that is missing, damaged or holds another kind of key."""
 
 
 class WrongPassword(KeyfileError):
     """The password does not open the key file."""
+
+
+class CeremonyFailed(DdcaiError):
+    """A key that its holders could not make together: one of them is at fault."""
+
+
+class CeremonyPaused(DdcaiError):
+    """A key ceremony that waits for other holders; started again, it goes on."""
 
 
 class MalformedError(DdcaiError):
@@ -97,7 +123,11 @@ class AlreadyOpened(OpeningRefused):
 
 
 class UpdateMismatch(OpeningRefused):
-    """An update is missing, malformed, or not the one that the chain names."""
+    """An update is malformed, or not the one that the chain names."""
+
+
+class UpdateMissing(UpdateMismatch):
+    """The store does not hold an update that the chain names."""
 
 
 class DuplicateUpdate(OpeningRefused):
@@ -116,6 +146,10 @@ class ScalarBudget(OpeningRefused):
     """More scalars of single updates than may ever be opened."""
 
 
+class KeyExhausted(OpeningRefused):
+    """This key opened as much as its noise hides: the holders make another one."""
+
+
 class NotDrawn(OpeningRefused):
     """A round whose randomness is not drawn yet, so that nobody knows what to look at."""
 
@@ -124,12 +158,20 @@ class PolicyError(DdcaiError):
     """A node refuses what it was asked to do."""
 
 
+class NotOpen(PolicyError):
+    """The chain does not say that this round takes updates."""
+
+
 class PlaintextRefused(PolicyError):
     """Somebody asked for, or sent, values that would be readable."""
 
 
+class PolicyLimit(PolicyError):
+    """The node's own policy file does not allow it."""
+
+
 class PrivacyBudgetSpent(PolicyError):
-    """One more round would bring epsilon above the federation's budget."""
+    """One more round would bring epsilon above a budget, the federation's or the node's own."""
 
 
 class AttestationRefused(PolicyError):
@@ -203,8 +245,16 @@ class BlobMissing(StoreError):
     """The blob store does not hold a blob of this digest."""
 
 
+class IndexRefused(DdcaiError):
+    """An index of events that is missing, another chain's, of another version, or busy."""
+
+
 class RoundError(DdcaiError):
     """A round that cannot go on."""
+
+
+class Reorganised(DdcaiError):
+    """The chain took back what a round rests on: it goes on from what the chain has now."""
 
 
 class TooFewAccepted(RoundError):

@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from ddcai import strict_json
+from ddcai import faults, strict_json
 from ddcai.digests import canonical_json
-from ddcai.errors import KeyfileError, WrongPassword
+from ddcai.errors import DiskError, KeyfileError, WrongPassword
 
 _FORMAT = "ddcai-secret-1"
 # geth's standard and light costs; the light one is for trials and tests.
@@ -33,25 +34,88 @@ _SALT_BYTES, _NONCE_BYTES, _KEY_BYTES = 32, 12, 32
 _MAX_FILE_BYTES = 64 * 2**20
 
 
-def write_atomically(path: Path | str, data: bytes, mode: int = 0o600) -> None:
+def write_atomically(
+    path: Path | str, data: bytes, mode: int = 0o600, *, place: str = "file"
+) -> None:
     """Writes a file so that a crash leaves the old content or the new, never a part.
 
     Temporary file in the same folder, fsync, rename, fsync of the folder.
+
+    Args:
+        place: what it is to `ddcai.faults`: file or blob.
+
+    Raises:
+        DiskError: it cannot be written, as on a full disk; the old content is there.
+    """
+    with _temporary(Path(path), data, mode, place) as temporary:
+        os.replace(temporary, path)
+
+
+def write_once(path: Path | str, data: bytes) -> bool:
+    """Writes a file if there is none of that name; of two that race, one wins.
+
+    Temporary file in the same folder, fsync, link, which fails if the name exists, fsync of the
+    folder. A crash leaves the whole file or none, and maybe a temporary one whose name begins
+    with a dot.
+
+    Returns:
+        True, the file is on disk; False, there is one, and it stays as it is.
+
+    Raises:
+        DiskError: it cannot be written, as on a full disk.
+    """
+    with _temporary(Path(path), data, 0o600) as temporary:
+        try:
+            os.link(temporary, path)
+            return True
+        except FileExistsError:
+            return False  # the other one may not have come so far as to sync the folder
+
+
+@contextlib.contextmanager
+def _temporary(path: Path, data: bytes, mode: int, place: str = "file") -> Iterator[str]:
+    """A file beside a path, on disk, to be given its name; syncs the folder afterwards."""
+    faults.reach(f"{place}-before")
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(file.fileno(), mode)
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            faults.reach(f"{place}-part")
+            yield temporary
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise DiskError(error.errno, error.strerror, str(path)) from error
+    faults.reach(f"{place}-after")
+
+
+def destroy(path: Path | str) -> None:
+    """Overwrites a file with random bytes, and removes it; both on disk on return.
+
+    Flash storage, file systems that copy on write, snapshots and backups may keep what was there.
+    A crash may leave the file, whole, in part or overwritten.
+
+    Raises:
+        OSError: it is not there, or cannot be written or removed.
     """
     path = Path(path)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
+    with path.open("r+b") as file:
+        file.write(os.urandom(os.fstat(file.fileno()).st_size))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Makes the names in a folder survive a loss of power."""
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

@@ -146,28 +146,40 @@ class Quantiser:
         values[COUNT_DIGITS:] = rounded
         return Encoded(values=values, clamped_share=clamped_share, norm=norm, clipped=clipped)
 
-    def total_count(self, total: NDArray[np.int64], contributors: int) -> int:
+    def total_count(self, total: NDArray[np.int64], least: int, most: int | None = None) -> int:
         """The summed count of an opened sum.
 
+        Args:
+            least, most: how many contributors it is of; ``least`` exactly by default.
+
         Raises:
-            RoundError: if it is not from ``contributors`` to contributors * max_examples: a
-                contributor encrypted something else than a count.
+            RoundError: if it is not from ``least`` to most * max_examples: a contributor
+                encrypted something else than a count.
         """
+        most = least if most is None else most
         digits = [int(digit) for digit in total[:COUNT_DIGITS]]
         count: int = sum(digit * self._base**place for place, digit in enumerate(digits))
-        if not contributors <= count <= contributors * self._largest_count:
+        if not least <= count <= most * self._largest_count:
+            who = f"{least}" if least == most else f"{least} to {most}"
             raise RoundError(
-                f"the opened sum counts {count} examples of {contributors} contributors: "
-                f"{contributors} to {contributors * self._largest_count} are possible; a "
+                f"the opened sum counts {count} examples of {who} contributors: "
+                f"{least} to {most * self._largest_count} are possible; a "
                 "contributor sent a forged update, cancel the round"
             )
         return count
 
-    def decode(self, total: NDArray[np.int64], contributors: int) -> NDArray[np.float64]:
+    def decode(
+        self, total: NDArray[np.int64], least: int, most: int | None = None
+    ) -> NDArray[np.float64]:
         """The mean delta float64[n] of an opened sum int64[COUNT_DIGITS + n].
 
         One exact integer times one factor, itself rounded once from the exact fraction: the
-        same bits on every machine.
+        same bits on every machine. The weights are in the sum: how many contributors it is of
+        serves as a check alone.
+
+        Args:
+            total: the opened sum.
+            least, most: how many contributors it is of; ``least`` exactly by default.
 
         Raises:
             RoundError: for a sum of another shape, or an impossible count.
@@ -177,9 +189,9 @@ class Quantiser:
             raise RoundError(
                 f"the opened sum is {total.dtype}{total.shape}: it is int64[n + {COUNT_DIGITS}]"
             )
-        if contributors < 1:
-            raise RoundError(f"{contributors} contributors: a sum needs at least one")
-        count = self.total_count(total, contributors)
+        if least < 1:
+            raise RoundError(f"{least} contributors: a sum needs at least one")
+        count = self.total_count(total, least, most)
         step = Fraction(self.aggregation.value_range) * self._largest_count
         factor = float(step / (self.value_limit * count))
         mean: NDArray[np.float64] = total[COUNT_DIGITS:].astype(np.float64) * factor

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from ddcai.chain.deploy import Deployment
 from ddcai.chain.federation import Federation
+from ddcai.chain.key_holders import KeyEpoch, join_signatures
 from ddcai.chain.node.anvil import ManagedAnvil, find_anvil
 from ddcai.chain.node.connection import connect, request
 from ddcai.chain.node.embedded import EmbeddedChain
@@ -37,15 +38,17 @@ from ddcai.configuration import (
     Task,
     Training,
 )
-from ddcai.encryption.bfv import SecretKey
 from ddcai.models import encoder, training
 from ddcai.models.state import State
 from ddcai.rounds import trial
-from ddcai.rounds.contributor import Contributor, Update
+from ddcai.rounds.contributor import Contributor
 from ddcai.rounds.coordinator import Coordinator
 from ddcai.rounds.keyholder import Opener, Opening
-from ddcai.rounds.party import Party, attestation_key, state_folder
+from ddcai.rounds.opener import opener_of
+from ddcai.rounds.party import Party, Settings, attestation_key, state_folder
 from ddcai.rounds.result import Result
+from ddcai.rounds.shared_opener import SUM, Asked, SharedOpener
+from ddcai.rounds.update import Update
 from ddcai.store import Store
 
 PlayChain = ManagedAnvil | EmbeddedChain
@@ -64,7 +67,10 @@ def play_chain() -> AbstractContextManager[PlayChain]:
 
 
 def small_config(**changes: Any) -> FederationConfig:
-    """Four columns, two classes, 4-6-2 weights; ``changes`` replace whole sections."""
+    """Four columns, two classes, 4-6-2 weights; ``changes`` replace whole sections.
+
+    The parameter set is one of a single key: the cheapest.
+    """
     sections: dict[str, Any] = {
         "name": "small",
         "task": Task(
@@ -74,7 +80,7 @@ def small_config(**changes: Any) -> FederationConfig:
         ),
         "model": Model(hidden=(6,), head_scale=1024, seed=7),
         "training": Training(local_epochs=1, batch_size=16, learning_rate=0.05),
-        "encryption": Encryption(max_contributors=8),
+        "encryption": Encryption(parameter_set="bfv-4096-3x19", max_contributors=8),
     }
     return FederationConfig(**(sections | changes))
 
@@ -99,6 +105,8 @@ class SmallFederation:
     Attributes:
         url: the chain's endpoint.
         trial: where each party's files are, and its settings.
+        opener: a single key holder; of one of which several hold the key, the first.
+        openers: those that hold a key together.
         contributors: in member order, as are `names`, `addresses` and `data`.
         data: each contributor's (x, y).
     """
@@ -107,7 +115,8 @@ class SmallFederation:
     config: FederationConfig
     trial: trial.Trial
     coordinator: Coordinator
-    opener: Opener
+    opener: Opener | SharedOpener
+    openers: tuple[SharedOpener, ...]
     contributors: tuple[Contributor, ...]
     data: tuple[tuple[NDArray[np.float32], NDArray[np.int64]], ...]
 
@@ -194,6 +203,21 @@ class SmallFederation:
             for index in signers
         }
 
+    def open(self, record: RoundRecord, responders: Sequence[int] = ()) -> Opening:
+        """The key holder, or the key holders of these numbers (all by default), open a sum."""
+        if isinstance(self.opener, Opener):
+            return self.opener.open(record.number)
+        numbers = tuple(responders or range(len(self.openers)))
+        asked = Asked(what=SUM, round=record.number, responders=numbers)
+        shares = {number: self.openers[number].share(asked) for number in numbers}
+        found = {number: self.openers[number].combine(asked, shares) for number in numbers}
+        epoch = self.contract.key_holder_of(record.number)
+        assert isinstance(epoch, KeyEpoch)
+        signing = {epoch.holders[n]: found[n].signature for n in numbers[: epoch.threshold]}
+        (value,) = {one.value for one in found.values()}
+        context = self.coordinator.party.context(record.number)
+        return Opening.of(context, value, join_signatures(epoch, signing))
+
     def finalize(self, record: RoundRecord, opening: Opening, signers: Sequence[int]) -> Result:
         """The coordinator computes the result, has it signed, and submits it."""
         result = self.coordinator.result(record, opening)
@@ -228,7 +252,7 @@ class SmallFederation:
         if undelivered:
             self.pass_time(record.submit_deadline - self.contract.block_time() + 1)
         record = self.seal(record, updates)
-        opening = self.opener.open(record.number)
+        opening = self.open(record)
         self.finalize(record, opening, [index for index in updates if index not in unsigned])
         if settle:
             for contributor in self.contributors:
@@ -272,14 +296,19 @@ def _make(
         party = Party.connect(settings)
         return Contributor(party, attestation_key(settings, party), state_folder(settings, party))
 
-    holder = Party.connect(made.key_holder)
-    secret = SecretKey.load(made.key_holder.encryption_key, made.key_holder.password())
+    def opener(settings: Settings) -> Opener | SharedOpener:
+        party = Party.connect(settings)
+        return opener_of(settings, party, state_folder(settings, party))
+
+    openers = [opener(settings) for settings in made.key_holders.values()]
+    shared = [one for one in openers if isinstance(one, SharedOpener)]
     return SmallFederation(
         url=url,
         config=config,
         trial=made,
         coordinator=Coordinator(Party.connect(made.coordinator)),
-        opener=Opener(holder, secret, state_folder(made.key_holder, holder)),
+        opener=openers[0],
+        openers=tuple(sorted(shared, key=lambda one: one.party.address.lower())),
         contributors=tuple(contributor(name) for name in made.contributors),
         data=tuple(small_data(site) for site in range(members)),
     )

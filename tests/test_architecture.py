@@ -13,12 +13,16 @@ ROOT = Path(__file__).parent.parent
 # A room imports only rooms above it (and itself). Why the order is this one: docs/protocol.md.
 ROOMS = (
     "errors",
+    "faults",
     "strict_json",
+    "event_log",
+    "strict_toml",
     "digests",
     "assessment",
     "privacy",
     "configuration",
     "keyfile",
+    "policy",
     "quantise",
     "encryption",
     "attestation",
@@ -32,6 +36,7 @@ ROOMS = (
     "rounds",
     "audit",
     "flower",
+    "dashboard",
     "cli",
 )
 APPS = ("clients", "coordinator")
@@ -42,6 +47,8 @@ LIBRARIES = {
     "web3": {"ddcai/chain"},
     "eth_tester": {"ddcai/chain"},
     "eth": {"ddcai/chain"},
+    "rlp": {"ddcai/chain"},
+    "trie": {"ddcai/chain"},
     "tenseal": {"ddcai/encryption"},
     "flwr": {"ddcai/flower", "ddcai/cli", "clients", "coordinator"},
     "dp_accounting": {"ddcai/privacy"},
@@ -49,12 +56,18 @@ LIBRARIES = {
     "py_ecc": {"ddcai/attestation.py", "ddcai/chain"},
     "py_arkworks_bls12381": {"ddcai/attestation.py", "ddcai/chain"},
     "fsspec": {"ddcai/store.py"},
+    "sqlalchemy": {"ddcai/audit/index"},
     "typer": {"ddcai/cli"},
     "rich": {"ddcai/cli"},
+    "prometheus_client": {"ddcai/cli"},
+    "tensorboard": {"coordinator"},
     "pandas": {"ddcai/data"},
-    "pyarrow": {"ddcai/data", "ddcai/encryption"},
+    "pyarrow": {"ddcai/data", "ddcai/encryption", "ddcai/audit/ledger"},
     "safetensors": {"ddcai/models"},
     "matplotlib": {"ddcai/simulation"},
+    "fastapi": {"ddcai/dashboard"},
+    "starlette": {"ddcai/dashboard"},
+    "uvicorn": {"ddcai/dashboard"},
     "sklearn": set(),
 }
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddcai.assessment.configuration import Assessment
@@ -28,7 +29,7 @@ from ddcai.errors import ConfigurationError
 from ddcai.privacy.configuration import Privacy
 
 # Of the demo's configuration, in ddcai 0.1.0: federations hold it on chain.
-HEART_DIGEST = "77ca967808f70227463decfea842ad2317636b20912e55b2e8240e813cd74218"
+HEART_DIGEST = "7dbf2357611513cd810980522a6f580700ae73646e592fa3e87eb13e0dd14fce"
 
 names = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=8)
 ranges = st.tuples(st.floats(-1e6, 0, exclude_max=True), st.floats(0, 1e6) | st.integers(0, 10**6))
@@ -61,6 +62,15 @@ features = st.one_of(
         st.lists(names, min_size=1, max_size=3, unique=True),
     ),
 )
+
+
+@st.composite
+def encryptions(draw: st.DrawFn, alone: bool) -> Encryption:
+    """With groups unless every member is to send its own update."""
+    most = draw(st.integers(2, 16384))
+    return Encryption(
+        max_contributors=most, group_size=1 if alone else draw(st.integers(1, most // 2))
+    )
 
 
 @st.composite
@@ -104,7 +114,7 @@ def configs(draw: st.DrawFn) -> FederationConfig:
             max_examples=draw(st.integers(1, 2**24 - 1)),
             clamped_share_limit=draw(st.floats(0, 1)) if privacy is None else 1.0,
         ),
-        encryption=Encryption(max_contributors=draw(st.integers(2, 1024))),
+        encryption=draw(encryptions(alone=assessment is not None or privacy is not None)),
         assessment=assessment,
         privacy=privacy,
     )
@@ -220,7 +230,8 @@ REFUSED: list[tuple[str, str, list[Any]]] = [
     ("aggregation", "max_examples", [0, -1, 2**24, 10.0]),
     ("aggregation", "clamped_share_limit", [-0.1, 1.1, math.nan]),
     ("encryption", "parameter_set", [None, []]),
-    ("encryption", "max_contributors", [1, 0, 1025, 3.0]),
+    ("encryption", "max_contributors", [1, 0, 16385, 3.0]),
+    ("encryption", "group_size", [0, -1, 33, 1.0, True]),
 ]
 
 
@@ -353,3 +364,16 @@ def test_noise_needs_uniform_weights_no_refusals_and_no_assessment() -> None:
         dataclasses.replace(private, assessment=Assessment(anchor="movement"))
     assert private.to_json()["privacy"]["noise_multiplier"] == 1.0
     assert "privacy" not in config.to_json()
+
+
+@settings(max_examples=25)
+@given(configs())
+def test_groups_go_without_what_judges_or_hides_single_updates(config: FederationConfig) -> None:
+    encryption = Encryption(max_contributors=8, group_size=4)
+    assert encryption.max_updates == 2
+    change = functools.partial(dataclasses.replace, config, encryption=encryption)
+    if config.assessment is None and config.privacy is None:
+        assert change().to_json()["encryption"]["group_size"] == 4
+        return
+    with pytest.raises(ConfigurationError, match=r"encryption\.group_size"):
+        change()

@@ -118,8 +118,9 @@ def test_the_readme_s_session_runs_as_it_is_shown(tmp_path: Path) -> None:
     logs = "\n".join(f"{path.name}:\n{path.read_text()}" for path in tmp_path.glob("*.log"))
     assert process.returncode == 0, said + logs
     assert "finished:completed" in said
-    assert " PASS, 0 FAIL, 0 SKIPPED" in said
+    assert " PASS, 0 FAIL, 0 MISSING, 0 SKIPPED" in said
     assert said.count("quorum signed the result") == 1
+    assert said.count("expected 2 of 3 holders of epoch 1, found 2 of 3 signed") == 1
     predictions = re.findall(r"│ +\d+ │ (?:healthy|disease) .*", said)
     assert len(predictions) == 6
     assert predictions[:3] == predictions[3:]

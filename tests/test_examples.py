@@ -77,9 +77,9 @@ def test_both_apps_learn_and_the_second_can_be_audited(
     first = {name: value.numpy() for name, value in encrypted["task"].Net().state_dict().items()}
     config = FederationConfig.from_toml(EXAMPLE / "federation.toml")
     with EmbeddedChain() as chain:
-        trial = set_up(tmp_path / "trial", chain.url, config, SITES, model=first)
+        trial = set_up(tmp_path / "trial", chain.url, config, SITES, model=first, holders=(2, 3))
         nodes = {name: trial.contributors[name].to_mapping() | data[name] for name in SITES}
-        nodes["key-holder"] = trial.key_holder.to_mapping()
+        nodes |= {name: settings.to_mapping() for name, settings in trial.key_holders.items()}
         run = trial.coordinator.to_mapping() | {"output": str(tmp_path / "encrypted.pt")}
         torch.manual_seed(1)
         _run(encrypted, nodes, run)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ddcai import digests, strict_json
 from ddcai.audit.assessment_rows import PayoutRow, ScoreRow, VerdictRow
-from ddcai.audit.blobs import MISSING
+from ddcai.audit.claims import ABSENT
 from ddcai.audit.history import History, RoundHistory
 from ddcai.audit.judged import reason
 from ddcai.audit.window_ledger import Books, Ledger
@@ -126,7 +126,7 @@ class AssessmentQueries:
     def _verdicts(self, store: Store, window: WindowRecord) -> Iterator[VerdictRow]:
         number = window.number
         found = self._assessment.verdicts(number)
-        document: _Document | str = MISSING
+        document: _Document | str = ABSENT
         until = None
         if found:
             context = self._history.context(window.rounds[-1])
@@ -204,7 +204,7 @@ def _read(store: Store, digest: bytes, digest_of: Any) -> _Document | str:
         blob = store.get(digest)
         value = strict_json.loads(blob) if digest_of(blob) == digest else None
     except BlobMissing:
-        return MISSING
+        return ABSENT
     except (DdcaiError, ValueError):
         return _UNUSABLE
     return value if isinstance(value, dict) else _UNUSABLE

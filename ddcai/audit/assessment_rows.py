@@ -1,4 +1,4 @@
-"""Rows about judged rounds and windows; as in `ddcai.audit.rows`.
+"""Rows about judged rounds and windows; as in `ddcai.audit.ledger.rows`.
 
 Scores are of the documents whose digests are on chain, as they say themselves: whether these
 follow from the opened scalars is what `ddcai.audit.verify` checks.

@@ -36,6 +36,17 @@ OUTCOME = "deposits and points are the verdict's"
 VERDICT_QUORUM = "quorum signed the verdict"
 WINDOW_MONEY = "money of windows is conserved"
 WINDOW_SOLVENT = "assessment holds what it owes"
+# Of groups, whose updates are sums (`ddcai.audit.groups`).
+GROUP_LIST = "group's list matches its digest"
+GROUP_ROOT = "group's list has the posted root and count"
+GROUP_SIZE = "group has no more contributors than planned"
+GROUP_SIGNED = "contributors signed for their group"
+GROUP_UPDATES = "updates of a group match their digests"
+GROUP_SUM = "group's update is the sum of its list"
+GROUP_ONCE = "no contributor counts twice"
+
+# What is found in the place of a blob that the store does not hold.
+ABSENT = "missing"
 
 # In the order in which an audit makes them; the names are part of the interface.
 NAMES = (
@@ -72,17 +83,31 @@ ASSESSED = (
     WINDOW_MONEY,
     WINDOW_SOLVENT,
 )
+# The claims about a round's groups, likewise.
+GROUPED = (
+    GROUP_LIST,
+    GROUP_ROOT,
+    GROUP_SIZE,
+    GROUP_SIGNED,
+    GROUP_UPDATES,
+    GROUP_SUM,
+    GROUP_ONCE,
+)
 
 
 class Status(StrEnum):
     """How a claim turned out.
 
-    SKIPPED: neither shown nor refuted, because something that it needs failed a claim of its
-    own (which is reported) or cannot be had from the chain; `Claim.found` says what.
+    FAIL: it is refuted.
+    MISSING: the store does not hold a blob that it is about, so that it is neither shown nor
+    refuted: whoever has the blob can put it there.
+    SKIPPED: likewise, because something that it needs has failed or is missing by a claim of its
+    own, or cannot be had from the chain; `Claim.found` says what.
     """
 
     PASS = "PASS"
     FAIL = "FAIL"
+    MISSING = "MISSING"
     SKIPPED = "SKIPPED"
 
 
@@ -91,13 +116,13 @@ class Claim:
     """One line of an audit.
 
     Attributes:
-        name: one of `NAMES` or `ASSESSED`.
+        name: one of `NAMES`, `ASSESSED` or `GROUPED`.
         status: how it turned out.
         round: the round that it is about; None for the federation or a window.
         window: the window that it is about; None for the federation or a round.
-        subject: the account that it is about; empty where it is about none.
+        subject: the account, or the key's epoch, that it is about; empty where it is about none.
         expected, found: the two values that were compared, as text; digests as 0x and hex.
-            ``found`` is ``missing`` for a blob that the store does not hold.
+            ``found`` begins with ``missing`` where the store does not hold a blob.
     """
 
     name: str
@@ -158,6 +183,27 @@ def judged(
     )
 
 
+def missing(
+    name: str,
+    expected: str,
+    *,
+    what: str = "",
+    round_: int | None = None,
+    window: int | None = None,
+    subject: str = "",
+) -> Claim:
+    """A claim about a blob that the store does not hold; `what` says which, if not its own."""
+    return Claim(
+        name=name,
+        status=Status.MISSING,
+        round=round_,
+        window=window,
+        subject=subject,
+        expected=expected,
+        found=f"{ABSENT}: {what}" if what else ABSENT,
+    )
+
+
 def skipped(
     name: str,
     expected: str,
@@ -179,6 +225,15 @@ def skipped(
     )
 
 
+def verdict(statuses: Iterable[Status]) -> Status:
+    """What an audit comes to: FAIL if any claim failed, else MISSING if any blob was, else PASS.
+
+    A skipped claim counts for nothing: what it lacked has a claim of its own, or nothing failed.
+    """
+    found = set(statuses)
+    return next((one for one in (Status.FAIL, Status.MISSING) if one in found), Status.PASS)
+
+
 def all_hold(claims: Iterable[Claim]) -> bool:
-    """Whether no claim failed. A skipped one does not fail: what it lacked did, or nothing did."""
-    return all(claim.status is not Status.FAIL for claim in claims)
+    """Whether no claim failed, and no blob was missing."""
+    return verdict(claim.status for claim in claims) is Status.PASS

@@ -10,10 +10,11 @@ The endpoint is believed about the chain: whoever does not trust it asks a node 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from ddcai.audit.windows import AssessmentHistory
+from ddcai.chain.key_holders import KeyEpoch, epoch_at
 from ddcai.chain.records import RoundState, Rules
 from ddcai.digests import RoundContext
 
@@ -191,14 +192,16 @@ class History:
         quorum_scheme, quorum: how contributors attest (``bls``, ``ecdsa``), and the contract that
             checks it.
         last_round: the number of the last round opened, read from the contract.
+        rounds: by number; of many, as `ddcai.audit.stored` has them.
         head_words: the head as the chain has it now, 256-bit integers.
         encoder_every: of a head that contributions teach, which rounds replace it; None for a
             head that rounds alone write.
         balance_wei: what the contract holds.
-        claimable_wei: by (round, address), what `refund` and `take` would pay now; zeros are
-            left out.
+        claimable_wei: what `refund` and `take` would pay now, of all rounds together.
         assessment: what the contract that judges updates did; None where there is none.
         key_holder_is_contract: then its signatures are checked by its own code (ERC-1271).
+        key_epochs: of T of N accounts that stand as the key holder, by number; none where it is
+            an account, or a contract of another kind.
     """
 
     chain_id: int
@@ -213,9 +216,10 @@ class History:
     head_words: tuple[int, ...]
     balance_wei: int
     members: tuple[Registration, ...]
-    rounds: tuple[RoundHistory, ...]
-    claimable_wei: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
+    rounds: Sequence[RoundHistory]
+    claimable_wei: int = 0
     key_holder_is_contract: bool = False
+    key_epochs: tuple[KeyEpoch, ...] = ()
     encoder_every: int | None = None
     assessment: AssessmentHistory | None = None
 
@@ -225,7 +229,33 @@ class History:
 
     def round(self, number: int) -> RoundHistory | None:
         """The round of this number; None if there is none."""
+        if 0 < number <= len(self.rounds) and self.rounds[number - 1].number == number:
+            return self.rounds[number - 1]
         return next((one for one in self.rounds if one.number == number), None)
+
+    def commits_to(self, digest: bytes) -> bool:
+        """Whether the chain has this digest of a model, of scores, or of a window's last verdict:
+        then an audit makes a claim about that blob."""
+        if digest == self.initial_model_digest:
+            return True
+        for one in self.rounds:
+            if one.finalisation is not None and one.finalisation.model_digest == digest:
+                return True
+            if one.judging is not None and one.judging.scores_digest == digest:
+                return True
+        windows = () if self.assessment is None else self.assessment.windows
+        found = (self.assessment.verdicts(one.number) for one in windows if self.assessment)
+        return any(verdicts and verdicts[-1][0].scores_digest == digest for verdicts in found)
+
+    def key_holder_of(self, round_: RoundHistory) -> str | KeyEpoch:
+        """Who signs what is opened of a round, as ``Federation.key_holder_of`` says.
+
+        Raises:
+            ChainError: the round was opened before the first key was registered.
+        """
+        if not self.key_epochs:
+            return self.rules.key_holder
+        return epoch_at(self.key_epochs, round_.opened.block_number)
 
     def member(self, index: int) -> Registration | None:
         """The member of this index; None if there is none."""

@@ -13,10 +13,11 @@ from functools import partial
 from ddcai import digests
 from ddcai.assessment.root_set import check_balanced
 from ddcai.audit import claims
-from ddcai.audit.blobs import MISSING, Blobs
-from ddcai.audit.claims import Claim, compare, judged, skipped
+from ddcai.audit.blobs import Blobs
+from ddcai.audit.claims import Claim, compare, judged, missing, skipped
 from ddcai.audit.history import History, Judging, RoundHistory
 from ddcai.audit.recorded import RecordedFederation, round_record
+from ddcai.audit.stored import Kept
 from ddcai.chain.records import RoundRecord
 from ddcai.configuration import FederationConfig
 from ddcai.errors import BlobMissing, DdcaiError
@@ -25,17 +26,19 @@ from ddcai.rounds.party import Party
 
 
 class RememberingJudge(Judge):
-    """A judge that computes each round once: its window asks for it again."""
+    """A judge that computes each round once: its window asks for it again, after all rounds."""
 
     def __init__(self, party: Party) -> None:
         super().__init__(party)
-        self._remembered: dict[int, Judged] = {}
+        self._remembered = Kept[Judged]()
 
     def remake(self, record: RoundRecord, document: bytes) -> Judged:
         """As `Judge.remake`; a round has one document."""
-        if record.number not in self._remembered:
-            self._remembered[record.number] = super().remake(record, document)
-        return self._remembered[record.number]
+        found = self._remembered.get(record.number)
+        if found is None:
+            found = super().remake(record, document)
+            self._remembered.put(record.number, found)
+        return found
 
 
 class JudgedRounds:
@@ -52,6 +55,7 @@ class JudgedRounds:
     def __init__(self, history: History, blobs: Blobs, config: FederationConfig | None) -> None:
         self._history, self._blobs = history, blobs
         self.failed: set[int] = set()
+        self._failed_blobs: set[bytes] = set()
         self.judge: RememberingJudge | None = None
         self.lacking = "the configuration cannot be used"
         if config is not None and config.assessment is None:
@@ -74,12 +78,19 @@ class JudgedRounds:
             _, labels = judge.root_set
             check_balanced(labels, len(judge.party.config.task.classes), judge.config)
         except BlobMissing:
-            found = MISSING
+            found = claims.ABSENT
         except DdcaiError as error:
             found = f"unusable: {error}"
         if found != _hex(committed):
-            self._blobs.damaged |= {committed, digests.root_set_blob_digest(committed)}
-        yield compare(claims.ROOT_SET, _hex(committed), found)
+            self._failed_blobs = {committed, digests.root_set_blob_digest(committed)}
+        if found == claims.ABSENT:
+            yield missing(claims.ROOT_SET, _hex(committed))
+        else:
+            yield compare(claims.ROOT_SET, _hex(committed), found)
+
+    def has_claim(self, digest: bytes) -> bool:
+        """Whether there is a claim about the blob of a digest."""
+        return digest in self._failed_blobs or self._history.commits_to(digest)
 
     def check_list(self, round_: RoundHistory, judging: Judging) -> Iterator[Claim]:
         """Which updates are judged, and what was drawn to judge them by."""
@@ -122,11 +133,9 @@ class JudgedRounds:
         try:
             again = self.judge.remake(round_record(round_), document)
         except (DdcaiError, ArithmeticError) as error:  # numbers of any size are in a document
-            elsewhere, fault = self._blobs.fault(error)
-            if elsewhere:
-                yield skip(claims.SCORES, why=fault)
-            else:
-                yield judged(claims.SCORES, False, _hex(digest), fault, round_=number)
+            yield self._blobs.failed(
+                claims.SCORES, digest, error, has_claim=self.has_claim, round_=number
+            )
             yield skip(claims.ACCEPTED, why="the scores do not follow")
             return
         yield from self._compare(number, document, again.to_blob())

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ddcai.audit import claims
 from ddcai.audit.claims import Claim, judged
 from ddcai.audit.history import History, RoundHistory, dues, paid, total
+from ddcai.chain.federation import Federation
 
 
 def held_wei(round_: RoundHistory) -> int:
@@ -16,6 +17,24 @@ def held_wei(round_: RoundHistory) -> int:
         return total(round_.commitments)
     due = sum(own + share for own, share in dues(round_).values())
     return due - paid(round_.refunds) - paid(round_.takes)
+
+
+def claimable_wei(federation: Federation, round_: RoundHistory) -> int:
+    """What the contract would pay now for a round.
+
+    Asks it about everybody whom the events do not show as paid out.
+
+    Raises:
+        ChainUnreachable, ChainError: no answer, or none that fits.
+    """
+    due = dues(round_)
+    waiting = [
+        one.address
+        for one in round_.commitments
+        if (paid(round_.refunds, one.address), paid(round_.takes, one.address))
+        != due.get(one.address)
+    ]
+    return sum(sum(federation.claimable(round_.number, address)) for address in waiting)
 
 
 def check_conserved(history: History) -> Claim:
@@ -31,7 +50,7 @@ def check_conserved(history: History) -> Claim:
     refunded = sum(paid(round_.refunds) for round_ in history.rounds)
     taken = sum(paid(round_.takes) for round_ in history.rounds)
     handed = sum(total(round_.assessed) for round_ in history.rounds)
-    held = sum(sum(owed) for owed in history.claimable_wei.values())
+    held = history.claimable_wei
     held += sum(total(one.commitments) for one in history.rounds if one.running)
     sum_wei = refunded + taken + handed + held
     judged_ = f" + {handed} handed over to be judged" if history.assessment is not None else ""

@@ -14,8 +14,9 @@ from ddcai.audit.windows import AssessmentHistory
 from ddcai.chain import records
 from ddcai.chain.assessment import Assessment, WindowRecord
 from ddcai.chain.federation import ZERO_DIGEST, Federation
+from ddcai.chain.key_holders import KeyEpoch
 from ddcai.chain.records import RoundRecord, RoundState, Rules, Submission
-from ddcai.errors import ConfigurationError
+from ddcai.errors import ChainError, ConfigurationError
 
 _NOTHING = RoundRecord(
     number=0,
@@ -42,7 +43,6 @@ class RecordedFederation(Federation):
     ) -> None:
         self.address, self.sender, self.from_block = history.contract, None, 0
         self._history, self._scores = history, scores
-        self._rounds = {one.number: round_record(one) for one in history.rounds}
 
     @property
     def chain_id(self) -> int:
@@ -63,7 +63,15 @@ class RecordedFederation(Federation):
 
     def round(self, number: int) -> RoundRecord:
         """A round with its lists; one that no event tells of has state ``NONE``."""
-        return self._rounds.get(number, _NOTHING)
+        found = self._history.round(number)
+        return _NOTHING if found is None else round_record(found)
+
+    def key_holder_of(self, number: int) -> str | KeyEpoch:
+        """Who signs what is opened of a round."""
+        round_ = self._history.round(number)
+        if round_ is None:
+            raise ChainError(f"round {number} was never opened")
+        return self._history.key_holder_of(round_)
 
     def assessment(self) -> Assessment:
         """The contract that judges, likewise."""
@@ -75,11 +83,11 @@ class RecordedFederation(Federation):
 class _RecordedAssessment(Assessment):
     def __init__(self, history: AssessmentHistory, scores: Mapping[int, bytes]) -> None:
         self.address, self.sender = history.address, None
-        self._windows = {one.number: one for one in history.windows}
+        self._windows = history.windows
         self._scores = scores
 
     def window(self, number: int) -> WindowRecord:
-        window = self._windows[number]
+        window = self._windows[number - 1]
         if number not in self._scores:
             return window
         return WindowRecord(**{**vars(window), "scores_digest": self._scores[number]})

@@ -7,11 +7,12 @@ from functools import partial
 
 from ddcai import digests
 from ddcai.audit import claims
-from ddcai.audit.claims import Claim, compare, judged, skipped
+from ddcai.audit.claims import Claim, judged, skipped
 from ddcai.audit.history import Finalisation, History, Registration, RoundHistory, Sealing
 from ddcai.audit.windows import PostedVerdict
-from ddcai.chain.opening import opening_signer
-from ddcai.errors import MalformedError, VerificationError
+from ddcai.chain.key_holders import KeyEpoch
+from ddcai.chain.opening import check_signature, opening_message
+from ddcai.errors import ChainError, MalformedError, VerificationError
 from ddcai.quorum import scheme_of
 
 
@@ -35,23 +36,35 @@ class Signatures:
         return judged(claims.POSSESSION, True, expected, expected, subject=address)
 
     def check_opening(self, round_: RoundHistory, sealing: Sealing, final: Finalisation) -> Claim:
-        """That the key holder signed the opened sum's digest, for this sealed sum."""
-        history, key_holder = self._history, self._history.rules.key_holder
+        """That the key holder signed the opened sum's digest, for this sealed sum.
+
+        Where T of N accounts stand as the key holder: the holders of the epoch that belongs to
+        the round. The contract takes those of the epoch before during the grace period, too.
+        """
+        history = self._history
+        judge = partial(judged, claims.OPENING, round_=round_.number)
         try:
-            found = opening_signer(
-                final.opening_signature,
-                history.chain_id,
-                history.contract,
-                round_.number,
-                sealing.sum_digest,
-                final.opened_digest,
-            )
-        except Exception as error:  # eth-account raises its own kinds for malformed signatures
-            found = f"malformed signature ({type(error).__name__})"
-        if found != key_holder and history.key_holder_is_contract:
-            why = "the key holder is a contract, which judged its signature itself"
-            return skipped(claims.OPENING, key_holder, why, round_=round_.number)
-        return compare(claims.OPENING, key_holder, found, round_=round_.number)
+            key_holder = history.key_holder_of(round_)
+        except ChainError as error:
+            return judge(False, "holders of an epoch", str(error))
+        message = opening_message(
+            history.chain_id,
+            history.contract,
+            round_.number,
+            sealing.sum_digest,
+            final.opened_digest,
+        )
+        try:
+            signers = check_signature(key_holder, message, final.opening_signature)
+        except (MalformedError, VerificationError) as error:
+            if history.key_holder_is_contract and not history.key_epochs:
+                why = "the key holder is a contract, which judged its signature itself"
+                return skipped(claims.OPENING, str(key_holder), why, round_=round_.number)
+            return judge(False, str(key_holder), str(error))
+        signed = ", ".join(signers)
+        if isinstance(key_holder, KeyEpoch):
+            signed = f"{len(signers)} of {len(key_holder.holders)} signed: {signed}"
+        return judge(True, str(key_holder), signed)
 
     def check_quorum(self, round_: RoundHistory, sealing: Sealing, final: Finalisation) -> Claim:
         """That enough of the sealed contributors, and nobody else, signed the result."""

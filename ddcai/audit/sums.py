@@ -8,22 +8,30 @@ from ddcai import digests
 from ddcai.audit import claims
 from ddcai.audit.claims import Claim, compare, judged, skipped
 from ddcai.audit.history import History, RoundHistory, Sealing
-from ddcai.encryption.opening import update_marks
-from ddcai.encryption.summation import SumAccumulator
-from ddcai.encryption.wire import open_blob
+from ddcai.encryption import updates
+from ddcai.encryption.updates import Accumulator, AnySet
 from ddcai.errors import DdcaiError, RoundError
+
+# Of each update, named for people, what copies of it have in common with it.
+Marks = tuple[tuple[str, tuple[bytes, ...]], ...]
 
 
 class Addition:
     """A sum under way: what was added, what could not be had, and what is wrong with the rest.
 
     Args:
-        accumulator: empty.
-        seen: whose each ciphertext is, of earlier rounds too; added to.
+        parameters: of the federation; None where it is not known: the first update's.
+        values: how many integers each update has, as far as that is known.
+
+    Attributes:
+        marks: of the updates that were added; a mark that two have makes a copy
+            (`ddcai.audit.journal`).
     """
 
-    def __init__(self, accumulator: SumAccumulator, seen: dict[bytes, str]) -> None:
-        self._accumulator, self._seen = accumulator, seen
+    def __init__(self, parameters: AnySet | None, values: int | None) -> None:
+        self._parameters, self._values = parameters, values
+        self.marks: Marks = ()
+        self._accumulator: Accumulator | None = None
         self._absent: list[str] = []
         self._faults: list[str] = []
 
@@ -33,15 +41,17 @@ class Addition:
             self._absent.append(update)
             return
         try:
-            marks = update_marks(blob, open_blob(blob).parameters)
-            owners = {self._seen.setdefault(mark, update) for mark in marks} - {update}
-            self._faults += [f"{update}: a copy of that of {owner}" for owner in sorted(owners)]
+            if self._parameters is None:
+                self._parameters = updates.set_of(blob)
+            if self._accumulator is None:
+                self._accumulator = updates.accumulator(self._parameters, self._values)
+            self.marks += ((update, tuple(updates.marks(blob, self._parameters))),)
             self._accumulator.add(blob)
         except DdcaiError as error:
             self._faults.append(f"{update}: {error}")
 
     def check(self, history: History, round_: RoundHistory, sealing: Sealing) -> Claim:
-        """That the sealed sum is the sum of enough updates, each committed and there once.
+        """That the sealed sum is the sum of enough updates, each committed.
 
         Skipped where an update cannot be had: that is a claim of its own.
         """
@@ -57,6 +67,7 @@ class Addition:
         if self._absent:
             why = f"missing or damaged: {', '.join(self._absent)}"
             return skipped(claims.SUM, expected, why, round_=round_.number)
+        assert self._accumulator is not None  # something was added
         try:
             blob = self._accumulator.to_blob()
         except RoundError as error:

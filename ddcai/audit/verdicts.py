@@ -42,6 +42,11 @@ class JudgedWindows:
         self._history, self._assessment = history, assessment
         self._blobs, self._rounds = blobs, rounds
         self._signatures = Signatures(history)
+        # Number, and the block of its finalisation; None for one without.
+        self._rounds_at = [
+            (one.number, one.finalisation.step.block_number if one.finalisation else None)
+            for one in history.rounds
+        ]
 
     def claims(self) -> Iterator[Claim]:
         """Every window that has a verdict, by number."""
@@ -73,11 +78,10 @@ class JudgedWindows:
             judge, until = self._judge(window, document, step)
             again = judge.remake(window, document)
         except (DdcaiError, ArithmeticError) as error:  # numbers of any size are in a document
-            elsewhere, fault = self._blobs.fault(error)
-            if elsewhere:
-                yield skip(claims.VERDICT, why=fault)
-            else:
-                yield judged(claims.VERDICT, False, _hex(digest), fault, window=number)
+            has_claim = self._rounds.has_claim
+            yield self._blobs.failed(
+                claims.VERDICT, digest, error, has_claim=has_claim, window=number
+            )
             yield skip(claims.OUTCOME, why="the verdict does not follow")
             return
         yield from self._compare(document, again, verdict, until)
@@ -107,10 +111,9 @@ class JudgedWindows:
         facade = RecordedFederation(self._history, {window.number - 1: chosen})
         judge = WindowJudge(Party(facade, rounds.party.config, self._blobs.store), rounds)
         finalised = [
-            one.number
-            for one in self._history.rounds
-            if one.number in window.rounds
-            or (one.finalisation and one.finalisation.step.block_number < step.block_number)
+            number
+            for number, at in self._rounds_at
+            if number in window.rounds or (at is not None and at < step.block_number)
         ]
         wanted = finalised.index(window.rounds[-1]) + judge.config.movement_lag
         return judge, finalised[min(wanted, len(finalised) - 1)]

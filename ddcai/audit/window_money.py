@@ -58,9 +58,7 @@ def _owned_updates(assessment: AssessmentHistory, window: int) -> int:
     """Deposits that are, or may become, their owners' again: the others are in the pot."""
     judged_ = assessment.windows[window - 1].judged_at > 0
     return sum(
-        one.updates
-        for (number, _), one in assessment.members.items()
-        if number == window and (one.agreed or not judged_)
+        one.updates for one in assessment.standings(window).values() if one.agreed or not judged_
     )
 
 
@@ -105,9 +103,10 @@ def _members(
     window: int,
     books: Books,
 ) -> Iterator[Fault]:
+    standings = assessment.standings(window)
     for member in history.members:
         index, address = member.index, member.address
-        standing = assessment.members.get((window, index))
+        standing = standings.get(index)
         updates = books.updates[index]
         if standing is None:
             if updates:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ddcai.audit.history import Registration, RoundHistory
@@ -24,7 +24,7 @@ def read_assessment(
     found: Sequence[Event],
     steps: Steps,
     members: Sequence[Registration],
-    rounds: Sequence[RoundHistory],
+    rounds: Iterable[RoundHistory],
 ) -> AssessmentHistory:
     """What the contract says; reads are of the latest block.
 

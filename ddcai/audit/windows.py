@@ -6,8 +6,10 @@ had when a verdict came depends on all that was before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ddcai.chain.assessment import WindowRecord
@@ -104,9 +106,28 @@ class AssessmentHistory:
 
     def of(self, window: int, *names: str) -> tuple[Entry, ...]:
         """A window's events of these names."""
-        return tuple(one for one in self.entries if one.window == window and one.name in names)
+        return tuple(one for one in self._by_window.get(window, ()) if one.name in names)
 
     def verdicts(self, window: int) -> tuple[tuple[PostedVerdict, Step], ...]:
         """The verdict of a window, and then what replaced it."""
         found = self.of(window, "VerdictPosted", "DisputeResolved")
         return tuple((one.verdict, one.step) for one in found if one.verdict is not None)
+
+    def standings(self, window: int) -> Mapping[int, MemberStanding]:
+        """Everybody with an update in a window, by member index."""
+        return self._standings.get(window, {})
+
+    @cached_property
+    def _by_window(self) -> Mapping[int, Sequence[Entry]]:
+        found: defaultdict[int, list[Entry]] = defaultdict(list)
+        for one in self.entries:
+            if one.window is not None:
+                found[one.window].append(one)
+        return found
+
+    @cached_property
+    def _standings(self) -> Mapping[int, Mapping[int, MemberStanding]]:
+        found: defaultdict[int, dict[int, MemberStanding]] = defaultdict(dict)
+        for (window, index), standing in self.members.items():
+            found[window][index] = standing
+        return found

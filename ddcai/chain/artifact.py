@@ -13,10 +13,13 @@ from ddcai.errors import ChainError
 NAMES = (
     "Federation",
     "KeyHolders",
+    "NodeRegistry",
     "BlsQuorum",
     "EcdsaQuorum",
     "PerceptronHead",
+    "SubmissionReader",
     "TeachableHead",
+    "UpdateBatches",
     "CollaborativeTrainer",
     "PredictionMarket",
     "SelfAssessment",

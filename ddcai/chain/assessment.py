@@ -157,6 +157,15 @@ class Assessment:
         own, share = self._contract.call("claimable", number, to_checksum_address(address))
         return int(own), int(share)
 
+    def claimable_by(self, number: int, addresses: Sequence[str]) -> list[tuple[int, int]]:
+        """As `claimable`, of several members, in their order.
+
+        Raises:
+            ContractReverted: ``NotAMember``, of any of them.
+        """
+        calls = [("claimable", [number, to_checksum_address(one)]) for one in addresses]
+        return [(int(own), int(share)) for own, share in self._contract.call_many(calls)]
+
     def owed_wei(self, address: str) -> int:
         """What `withdraw` would pay: bonds that came back or were won."""
         return int(self._contract.call("owedWei", to_checksum_address(address)))

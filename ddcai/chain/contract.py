@@ -10,17 +10,12 @@ from typing import Any
 
 from eth_abi import abi
 from eth_abi.exceptions import DecodingError
-from eth_utils.abi import (
-    abi_to_signature,
-    get_abi_input_names,
-    get_abi_input_types,
-    get_abi_output_types,
-)
-from eth_utils.crypto import keccak
+from eth_utils.abi import get_abi_input_types, get_abi_output_types
 from web3 import Web3
 
 from ddcai.chain import abi_errors
 from ddcai.chain.artifact import Artifact
+from ddcai.chain.log_decoder import LogDecoder
 from ddcai.chain.node.connection import RpcFailure, request, request_many
 from ddcai.errors import ChainError
 
@@ -41,11 +36,7 @@ class Contract:
         self._functions = {
             entry["name"]: entry for entry in artifact.abi if entry["type"] == "function"
         }
-        self._events = {
-            keccak(text=abi_to_signature(entry)): entry  # type: ignore[arg-type]
-            for entry in artifact.abi
-            if entry["type"] == "event"
-        }
+        self._events = LogDecoder([artifact])
 
     def encode(self, name: str, arguments: Sequence[Any]) -> bytes:
         """Call data: selector and arguments."""
@@ -95,42 +86,49 @@ class Contract:
 
     def topic(self, event: str) -> str:
         """The first topic of an event, as hex."""
-        for digest, entry in self._events.items():
-            if entry["name"] == event:
-                return "0x" + digest.hex()
-        raise KeyError(event)
+        return self._events.topic(event)
 
-    def logs(self, first: int, last: int) -> list[dict[str, Any]]:
+    def logs(self, first: int, last: int, topics: Sequence[str] = ()) -> list[dict[str, Any]]:
         """All raw logs of this contract in blocks `first` to `last`.
 
         Public endpoints limit the range or the number of answers, each in its own words: a
         refused range is asked for in halves.
+
+        Args:
+            topics: that a log must begin with, as hex; none for all logs.
         """
-        given = {"address": self.address, "fromBlock": hex(first), "toBlock": hex(last)}
+        given: dict[str, Any] = {"fromBlock": hex(first), "toBlock": hex(last)}
+        given |= {"address": self.address, "topics": list(topics)}
         try:
             return list(request(self.w3, "eth_getLogs", [given]))
         except RpcFailure:
             if first >= last:
                 raise
         middle = (first + last) // 2
-        return self.logs(first, middle) + self.logs(middle + 1, last)
+        return self.logs(first, middle, topics) + self.logs(middle + 1, last, topics)
+
+    def block_of(self, event: str, first: int, *topics: str) -> int:
+        """The block of an event that comes once, from block `first` on.
+
+        Args:
+            topics: its first indexed values, as hex of 32 bytes.
+
+        Raises:
+            ChainError: it did not come, or more than once.
+        """
+        last = int(request(self.w3, "eth_blockNumber", []), 16)
+        found = self.logs(first, last, (self.topic(event), *topics))
+        if len(found) != 1:
+            raise ChainError(
+                f"{self.address} has {len(found)} events {event} of {', '.join(topics)} from "
+                f"block {first} on, not one: name an earlier block, or use another node"
+            )
+        return int(found[0]["blockNumber"], 16)
 
     def decode_log(self, log: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
-        """Name and arguments of an event; None if the ABI does not know it."""
-        topics = [bytes.fromhex(topic[2:]) for topic in log["topics"]]
-        entry = self._events.get(topics[0]) if topics else None
-        if entry is None:
-            return None
-        names, types = get_abi_input_names(entry), get_abi_input_types(entry)  # type: ignore[arg-type]
-        indexed = [bool(one.get("indexed")) for one in entry["inputs"]]
-        plain_types = [kind for kind, is_topic in zip(types, indexed, strict=True) if not is_topic]
-        try:
-            plain = iter(abi.decode(plain_types, bytes.fromhex(log["data"][2:])))
-            words = iter(topics[1:])
-            values = [
-                abi.decode([kind], next(words))[0] if is_topic else next(plain)
-                for kind, is_topic in zip(types, indexed, strict=True)
-            ]
-        except (DecodingError, StopIteration, OverflowError) as error:
-            raise ChainError(f"malformed event {entry['name']} of {self.address}") from error
-        return str(entry["name"]), {str(n): v for n, v in zip(names, values, strict=True)}
+        """Name and arguments of an event; None if the ABI does not know it.
+
+        Raises:
+            ChainError: the log is not what the ABI says.
+        """
+        return self._events.decode(log)

@@ -20,10 +20,14 @@ from ddcai.chain import abi_errors, artifact
 from ddcai.chain.contract import Contract
 from ddcai.chain.deployment_file import DeploymentFile, check_address, check_name
 from ddcai.chain.head import TEACHABLE
+from ddcai.chain.holder_rules import HolderRules
+from ddcai.chain.key_holders import CONTRACT as KEY_HOLDERS
 from ddcai.chain.node.connection import RpcFailure, request
+from ddcai.chain.node_registry import CONTRACT as NODE_REGISTRY
 from ddcai.chain.quorum import CONTRACTS
-from ddcai.chain.records import Rules, WindowRules
+from ddcai.chain.records import INVITED_AT_ONCE, NOBODY, Rules, WindowRules
 from ddcai.chain.transactions import DEFAULT_FEE_CAP_WEI, Sender
+from ddcai.chain.update_batches import CONTRACT as UPDATE_BATCHES
 from ddcai.digests import config_digest
 from ddcai.errors import ChainError, ConfigurationError, ContractReverted
 
@@ -40,6 +44,11 @@ class Deployment(DeploymentFile):
 
     Attributes:
         federation, head, quorum: contract addresses.
+        key_holders: the ``KeyHolders`` that stands as key holder; None where that is an account.
+        node_registry: the ``NodeRegistry`` of its nodes' keys; None in files from before there
+            were any, whose federations know nodes by their accounts alone.
+        update_batches: the ``UpdateBatches`` to which groups post their lists; None where every
+            member sends its own update.
         config: the federation's configuration as JSON values; its digest is on chain.
         encryption_key_digest: 0x-prefixed hex, as the contract has it.
         initial_model_digest: 0x-prefixed hex.
@@ -51,11 +60,17 @@ class Deployment(DeploymentFile):
     config: dict[str, Any]
     encryption_key_digest: str
     initial_model_digest: str
+    key_holders: str | None = None
+    node_registry: str | None = None
+    update_batches: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for field in ("federation", "head", "quorum"):
             check_address(field, getattr(self, field))
+        for field in ("key_holders", "node_registry", "update_batches"):
+            if getattr(self, field) is not None:
+                check_address(field, getattr(self, field))
         for field in ("encryption_key_digest", "initial_model_digest"):
             value = getattr(self, field)
             if not isinstance(value, str) or not _DIGEST.match(value):
@@ -126,9 +141,11 @@ def deploy_federation(
     quorum_scheme: str = "bls",
     teaching: tuple[int, int] | None = None,
     windows: WindowRules | None = None,
+    key_holders: HolderRules | None = None,
+    groups: bool = False,
     max_fee_per_gas_wei: int = DEFAULT_FEE_CAP_WEI,
 ) -> Deployment:
-    """Deploys head, quorum and federation, and hands the first two to the third.
+    """Deploys head, quorum and federation, hands the first two to the third, and a node registry.
 
     What can be known to fail is found out before anything is sent.
 
@@ -145,6 +162,10 @@ def deploy_federation(
             the configuration's ``training.encoder_every``. None for one that rounds alone write.
         windows: of a federation whose updates are judged: a `WindowAssessment` with these rules
             is deployed too, and named in the rules. None: nobody judges.
+        key_holders: of a federation whose key T of N accounts share: a ``KeyHolders`` with
+            their first epoch is deployed first, and named in the rules, which name `NOBODY`.
+            None: the rules' key holder is an account.
+        groups: whether members may be groups: an ``UpdateBatches`` is deployed, too.
 
     Raises:
         ConfigurationError: the configuration is not the one in the rules, or a bad name.
@@ -166,7 +187,11 @@ def deploy_federation(
     if quorum_scheme == "bls":
         check_bls_precompiles(w3)
     members = [to_checksum_address(one) for one in invited]
-    _check_rules(w3, account.address, rules, initial_model_digest, members)
+    if key_holders is not None:
+        _check_key_holders(rules, key_holders)
+        _try_creation(w3, account.address, KEY_HOLDERS, key_holders.to_abi())
+        rules = replace(rules, key_holder=_NOWHERE)
+    _check_rules(w3, account.address, rules, initial_model_digest, members[:INVITED_AT_ONCE])
     if windows is not None:
         judging = (_NOWHERE, windows.to_abi(rules.deposit_wei))
         _try_creation(w3, account.address, "WindowAssessment", judging)
@@ -189,6 +214,8 @@ def deploy_federation(
         gas_used += receipt.gas_used
         return receipt.block_number
 
+    if key_holders is not None:
+        rules = replace(rules, key_holder=create(KEY_HOLDERS, *key_holders.to_abi()).address)
     if teaching is None:
         head = create("PerceptronHead", head_dimensions, head_classes)
         write(head, "write", list(head_words))
@@ -211,10 +238,14 @@ def deploy_federation(
         initial_model_digest,
         quorum.address,
         head.address,
-        members,
+        members[:INVITED_AT_ONCE],
     )
+    for start in range(INVITED_AT_ONCE, len(members), INVITED_AT_ONCE):
+        write(federation, "invite", members[start : start + INVITED_AT_ONCE])
     write(head, "transferOwnership", federation.address)
     write(quorum, "transferOwnership", federation.address)
+    registry = create(NODE_REGISTRY, federation.address)
+    batches = create(UPDATE_BATCHES).address if groups else None
     return Deployment(
         chain_id=_chain_id(w3),
         name=name,
@@ -226,6 +257,9 @@ def deploy_federation(
         config=config,
         encryption_key_digest="0x" + rules.encryption_key_digest.hex(),
         initial_model_digest="0x" + initial_model_digest.hex(),
+        key_holders=None if key_holders is None else rules.key_holder,
+        node_registry=registry.address,
+        update_batches=batches,
     )
 
 
@@ -248,6 +282,24 @@ def creation(what: str, arguments: Sequence[Any]) -> bytes:
         return compiled.bytecode + abi.encode(types, list(arguments))
     except EncodingError as error:
         raise ConfigurationError(f"the rules do not fit {what}: {error}") from error
+
+
+def _check_key_holders(rules: Rules, key_holders: HolderRules) -> None:
+    """That they fit the rules. A coordinator that opens, too, could read single updates."""
+    if rules.key_holder != NOBODY:
+        raise ConfigurationError(
+            f"rules.key_holder is {rules.key_holder}, but a contract of {len(key_holders.holders)} "
+            f"key holders takes its place: give {NOBODY}"
+        )
+    if rules.encryption_key_digest != key_holders.key_digest:
+        raise ConfigurationError(
+            f"rules.encryption_key_digest is 0x{rules.encryption_key_digest.hex()}, but the key "
+            f"that the holders share is 0x{key_holders.key_digest.hex()}: give that one"
+        )
+    if rules.coordinator in key_holders.holders:
+        raise ConfigurationError(
+            f"the coordinator {rules.coordinator} is one of the key holders: name another account"
+        )
 
 
 def _check_rules(

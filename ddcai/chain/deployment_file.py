@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Self
 
@@ -67,24 +67,40 @@ class DeploymentFile:
             ConfigurationError: missing, or not a deployment file of this kind.
         """
         try:
-            content = strict_json.loads(Path(path).read_bytes())
+            data = Path(path).read_bytes()
         except OSError as error:
             raise ConfigurationError(
                 f"cannot read the deployment file {path}: {error.strerror}"
             ) from error
+        return cls.parse(data, str(path))
+
+    @classmethod
+    def parse(cls, data: bytes, where: str) -> Self:
+        """Reads a file's bytes.
+
+        Args:
+            where: they are from, for messages.
+
+        Raises:
+            ConfigurationError: as `load`.
+        """
+        try:
+            content = strict_json.loads(data)
         except ValueError as error:
-            raise ConfigurationError(f"{path} is not a deployment file: {error}") from error
+            raise ConfigurationError(f"{where} is not a deployment file: {error}") from error
         names = {field.name for field in fields(cls)}
-        if not isinstance(content, dict) or set(content) != names:
+        # What came later may be missing in older files.
+        needed = {field.name for field in fields(cls) if field.default is MISSING}
+        if not isinstance(content, dict) or not needed <= set(content) <= names:
             found = sorted(content) if isinstance(content, dict) else type(content).__name__
             raise ConfigurationError(
-                f"{path} is not a deployment file of this kind: it has {found}, expected "
+                f"{where} is not a deployment file of this kind: it has {found}, expected "
                 f"{sorted(names)}"
             )
         try:
             return cls(**content)
         except ConfigurationError as error:
-            raise ConfigurationError(f"{path}: {error}") from error
+            raise ConfigurationError(f"{where}: {error}") from error
 
 
 def check_name(name: object) -> None:

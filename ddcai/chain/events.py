@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from eth_utils.address import is_hex_address, to_checksum_address
+from eth_utils.address import to_checksum_address
 from web3 import Web3
 
 from ddcai.chain import artifact
@@ -65,7 +65,7 @@ def events(
         found.append(
             Event(
                 name=name,
-                args={key: _shown(value) for key, value in args.items()},
+                args=args,
                 block_number=number,
                 tx_hash=str(log["transactionHash"]),
                 log_index=int(log["logIndex"], 16),
@@ -73,10 +73,6 @@ def events(
             )
         )
     return sorted(found, key=lambda event: (event.block_number, event.log_index))
-
-
-def _shown(value: Any) -> Any:
-    return to_checksum_address(value) if is_hex_address(value) else value
 
 
 def _times(w3: Web3, logs: list[dict[str, Any]]) -> dict[int, int]:

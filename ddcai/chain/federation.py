@@ -17,9 +17,11 @@ from ddcai.chain.assessment import Assessment
 from ddcai.chain.block_header import block_header
 from ddcai.chain.contract import Contract
 from ddcai.chain.events import events
+from ddcai.chain.key_holders import KeyEpoch, KeyHolders, find_key_holders
 from ddcai.chain.node.connection import mines_on_request, request
 from ddcai.chain.quorum import Quorum
 from ddcai.chain.records import (
+    INVITED_AT_ONCE,
     Commitment,
     Member,
     RoundRecord,
@@ -30,6 +32,7 @@ from ddcai.chain.records import (
     bitmap,
     bitmap_indices,
 )
+from ddcai.chain.submissions import read_submissions
 from ddcai.chain.transactions import Receipt, Sender, ether
 from ddcai.errors import (
     ChainError,
@@ -71,6 +74,7 @@ class Federation:
         self._addresses: list[str] = []
         self._keys: dict[int, bytes] = {}
         self._settled: dict[int, RoundRecord] = {}
+        self._opened: dict[int, int] = {}
 
     @classmethod
     def connect(
@@ -153,6 +157,29 @@ class Federation:
             raise ConfigurationError(f"the updates of federation {self.address} are not judged")
         return Assessment(self._w3, rules.assessment, self.sender)
 
+    def key_holders(self) -> KeyHolders | None:
+        """T of N accounts that stand as the key holder, as their contract has them; None where
+        the key holder is an account, or a contract of another kind."""
+        if "key_holders" not in self._fixed:
+            found = find_key_holders(self._w3, self.rules().key_holder, self.sender)
+            if found is None:  # there may be code tomorrow
+                return None
+            self._fixed["key_holders"] = found
+        holders: KeyHolders = self._fixed["key_holders"]
+        return holders
+
+    def key_holder_of(self, number: int) -> str | KeyEpoch:
+        """Who signs what is opened of a round: the key holder's account, or the epoch of its
+        holders that was registered last when the round was opened.
+
+        Raises:
+            ChainError: the round was never opened.
+        """
+        holders = self.key_holders()
+        if holders is None:
+            return self.rules().key_holder
+        return holders.epoch_at(self.opened_block(number))
+
     def head_address(self) -> str:
         """The contract that holds the model's last layer."""
         return str(to_checksum_address(self._once("head")))
@@ -184,9 +211,9 @@ class Federation:
         """The member with this account; None for an account that never joined."""
         address = to_checksum_address(address)
         active, index = self._contract.call("memberOf", address)
-        if not active:  # the contract says index 0 for strangers, too
-            addresses = self._member_addresses()
-            if index >= len(addresses) or addresses[index] != address:
+        if not active:  # the contract says index 0 for strangers, too; who left keeps its place
+            count = int(self._contract.call("memberCount"))
+            if address not in self._member_addresses(min(index + 1, count))[index:]:
                 return None
         return Member(address=address, index=index, active=active)
 
@@ -231,7 +258,9 @@ class Federation:
             ]
         )
         state, submit_deadline, finalize_deadline, submitted, _, base, sum_digest = raw
-        submissions = self._submissions(number, int(count)) if submitted else ()
+        submissions: tuple[Submission, ...] = ()
+        if submitted:
+            submissions = read_submissions(self._w3, self.address, number, int(count))
         sealed = frozenset(bitmap_indices(sealed_words))
         committed = frozenset(bitmap_indices(committed_words))
         record = RoundRecord(
@@ -262,16 +291,16 @@ class Federation:
             self._settled[number] = record
         return record
 
-    def _submissions(self, number: int, count: int) -> tuple[Submission, ...]:
-        """The updates of a round, from the contract's storage: one batch of calls."""
-        addresses = self._member_addresses(count)
-        calls: list[tuple[str, list[Any]]] = [("updateDigest", [number, i]) for i in range(count)]
-        digests = self._contract.call_many(calls)
-        return tuple(
-            Submission(address=address, index=index, digest=digest)
-            for index, (address, digest) in enumerate(zip(addresses, digests, strict=True))
-            if digest != ZERO_DIGEST
-        )
+    def opened_block(self, number: int) -> int:
+        """The block that opened a round.
+
+        Raises:
+            ChainError: no event shows that it was opened.
+        """
+        if number not in self._opened:
+            found = self._contract.block_of("RoundOpened", self.from_block, f"0x{number:064x}")
+            self._opened[number] = found
+        return self._opened[number]
 
     def update_digest(self, number: int, address: str) -> bytes | None:
         """The digest that this account committed in a round; None if it did not."""
@@ -350,8 +379,10 @@ class Federation:
         return self._writer(f"send {name}").send(self.address, data, value_wei)
 
     def invite(self, addresses: Sequence[str]) -> Receipt:
-        """Invites accounts; sponsor only."""
-        return self._send("invite", [to_checksum_address(one) for one in addresses])
+        """Invites accounts, at least one; sponsor only. The receipt of the last transaction."""
+        invited, most = [to_checksum_address(one) for one in addresses], INVITED_AT_ONCE
+        batches = [invited[at : at + most] for at in range(0, len(invited), most)]
+        return [self._send("invite", batch) for batch in batches][-1]
 
     def register(self, key: bytes, proof: bytes, stake_wei: int | None = None) -> Receipt:
         """Joins with an attestation key and its proof of possession.

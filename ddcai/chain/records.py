@@ -9,6 +9,9 @@ from typing import Any, Final
 
 from eth_utils.address import to_checksum_address
 
+# An invitation takes 25k gas. So many fit a transaction, which on Ethereum has 2**24 gas at most
+# (EIP-7825), and as arguments of the constructor 49,152 bytes with the code (EIP-3860).
+INVITED_AT_ONCE = 256
 NOBODY: Final = "0x0000000000000000000000000000000000000000"
 
 

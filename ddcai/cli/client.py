@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from ddcai.cli.events import Events, LogFormatOption
 from ddcai.cli.options import (
+    DEFAULT_METRICS_HOST,
     DEFAULT_RPC_URL,
     DEFAULT_STATE,
     DEFAULT_STORE,
+    DEFAULT_TLS,
     AccountOption,
     BlsKeyOption,
     DeploymentOption,
     EncryptionKeyOption,
     KeystoreOption,
+    MetricsHostOption,
+    MetricsPortOption,
     PasswordFileOption,
     RpcUrlOption,
     StateOption,
@@ -27,6 +31,10 @@ from ddcai.cli.options import (
 from ddcai.cli.output import say
 from ddcai.errors import ConfigurationError
 
+INSECURE = (
+    "WARNING: --insecure is for trials. Without TLS nothing shows that this is the coordinator, "
+    "and whoever is on the line reads the models and alters messages."
+)
 Role = Literal["contributor", "keyholder"]
 
 
@@ -50,15 +58,22 @@ def client(
     ] = "127.0.0.1:9191",
     insecure: Annotated[
         bool,
-        typer.Option("--insecure", help="Talk to a SuperLink on another machine without TLS."),
+        typer.Option("--insecure", help="For trials: talk to a SuperLink that has no TLS."),
     ] = False,
-    root_certificates: Annotated[
-        Path | None,
-        typer.Option("--root-certificates", help="PEM file to check the SuperLink's TLS by."),
-    ] = None,
+    ca_certificate: Annotated[
+        Path,
+        typer.Option(
+            "--ca-certificate",
+            help="PEM file to check the SuperLink's TLS by: ca.pem from the coordinator.",
+        ),
+    ] = DEFAULT_TLS / "ca.pem",
     node_key: Annotated[
         Path | None,
-        typer.Option("--node-key", help="This node's private key, if the SuperLink wants one."),
+        typer.Option(
+            "--node-key",
+            envvar="DDCAI_NODE_KEY",
+            help="This node's private key; by default one in the state folder, made when missing.",
+        ),
     ] = None,
     port: Annotated[
         int,
@@ -66,13 +81,14 @@ def client(
             "--port", min=0, max=65535, help="Local port for the node's own use; 0: any free one."
         ),
     ] = 0,
-    allowed_metrics: Annotated[
-        str,
+    policy: Annotated[
+        Path | None,
         typer.Option(
-            "--allowed-metrics",
-            help="More metrics of the app that may leave this node, by name, between commas.",
+            "--policy",
+            envvar="DDCAI_POLICY",
+            help="This node's own limits, a TOML file: what may leave, rounds, money, privacy.",
         ),
-    ] = "",
+    ] = None,
     scalar_budget: Annotated[
         int,
         typer.Option(
@@ -94,25 +110,40 @@ def client(
     bls_key: BlsKeyOption = None,
     encryption_key: EncryptionKeyOption = None,
     state: StateOption = DEFAULT_STATE,
+    log_format: LogFormatOption = "text",
+    metrics_port: MetricsPortOption = None,
+    metrics_host: MetricsHostOption = DEFAULT_METRICS_HOST,
 ) -> None:
     """Take part in a federation's rounds until interrupted.
 
     Checks first: the data, the key files, the chain, the membership, and the balance for
-    deposit and gas. Then starts a Flower SuperNode that runs the ClientApp installed here,
+    deposit and gas. Makes a node key, once, and binds it to the account on chain, for about
+    86,000 gas. Then starts a Flower SuperNode that runs the ClientApp installed here,
     whatever app the coordinator sends. What leaves is a ciphertext, its digest, a signature
-    and two facts about the work: the seconds of encryption and the clamped share.
+    and two facts about the work: the seconds of encryption and the clamped share; or less, as
+    the policy says, which nothing that a coordinator sends can change.
     """
+    from ddcai.cli.certificates import check_authority, check_server
     from ddcai.cli.parties import attesting_key_file, keystore_file, open_account, password
-    from ddcai.cli.processes import is_loopback, split_address
-    from ddcai.cli.readiness import check_contributor, check_data, check_key_holder, only_one
+    from ddcai.cli.processes import split_address
+    from ddcai.cli.readiness import (
+        bind_node_key,
+        check_contributor,
+        check_data,
+        check_key_holder,
+        only_one,
+        say_policy,
+        say_single_key_holder,
+    )
+    from ddcai.cli.supernode import run_node
     from ddcai.rounds.party import Settings, state_folder
 
-    host, _ = split_address(superlink)
-    if root_certificates is None and not insecure and not is_loopback(host):
-        raise ConfigurationError(
-            f"superlink is {superlink!r}, on another machine: give --root-certificates for TLS, or "
-            "accept an open connection with --insecure"
-        )
+    host, its_port = split_address(superlink)
+    if insecure:
+        say(INSECURE)
+    else:
+        check_authority(ca_certificate)
+        check_server(host, its_port, ca_certificate)
     file = keystore_file(keystore, account)
     contributes = role == "contributor"
     if contributes:
@@ -129,6 +160,7 @@ def client(
         state=_absolute(state),
         role=role,
         scalar_budget=str(scalar_budget),
+        policy=_absolute(policy),
     )
     node_config: dict[str, str] = settings.to_mapping()
     if contributes:
@@ -139,59 +171,34 @@ def client(
         node_config["data"] = _absolute(data)
         if label is not None:
             node_config["label"] = label
-        if allowed_metrics:
-            node_config["allowed-metrics"] = allowed_metrics
         party = check_contributor(settings)
     else:
         party = check_key_holder(settings)
     folder = state_folder(settings, party) / party.address.lower()
+    if policy is not None:
+        say_policy(policy)
     with only_one(folder, party.address):
+        say_single_key_holder(party)
         say(f"{role} {party.address} of {party.federation.address}: ready")
+        node_key = folder / "node-key" if node_key is None else node_key.absolute()
         if check_only:
             return
-        flags = _tls_flags(root_certificates, node_key)
-        _run_node(superlink, port, flags, node_config, folder)
+        bind_node_key(party, node_key)
+        node_config["node-key"] = str(node_key)
+        flags = ["--insecure"]
+        if not insecure:
+            flags = ["--root-certificates", str(ca_certificate)]
+            flags += ["--auth-supernode-private-key", str(node_key)]
+        events = Events(log_format, rpc_url=rpc_url)
+        with events.serving("client", metrics_host, metrics_port):
+            run_node(superlink, port, flags, node_config, folder, events)
 
 
-def _run_node(
-    superlink: str, port: int, flags: list[str], node_config: Mapping[str, str], folder: Path
-) -> None:
-    """Runs a SuperNode until it ends or this process is told to stop."""
-    import os
-
-    from clients.pinned import write_program
-    from ddcai.cli.processes import Child, flower_environment, free_port, program, stop_on_signals
-
-    code: int | None = None
-    with tempfile.TemporaryDirectory(prefix="flower-", dir=folder) as home_:
-        home = Path(home_)
-        config = home / "node.toml"
-        config.write_text(to_toml(node_config), encoding="utf-8")
-        pinned = write_program(home / "bin")
-        environment = flower_environment(home)
-        environment["PATH"] = os.pathsep.join([str(pinned.parent), environment["PATH"]])
-        command = [program("flower-supernode"), "--superlink", superlink]
-        command += ["--port", str(port or free_port()), "--node-config", str(config), *flags]
-        with stop_on_signals(), Child(command, environment) as node:
-            code = node.process.wait()
-    if code:
-        say(f"error: the SuperNode ended with code {code}: see its messages above")
-        raise typer.Exit(1)
-    say("stopped")
-
-
-def _tls_flags(root_certificates: Path | None, node_key: Path | None) -> list[str]:
-    if root_certificates is None:
-        return ["--insecure"]
-    flags = ["--root-certificates", str(root_certificates)]
-    if node_key is not None:
-        flags += ["--auth-supernode-private-key", str(node_key)]
-    return flags
-
-
-def to_toml(values: Mapping[str, str | int]) -> str:
-    """TOML lines; a JSON string is a TOML string."""
-    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+def to_toml(values: Mapping[str, str | int | bool]) -> str:
+    """TOML lines; a JSON string is a TOML string, but for its escapes of half characters."""
+    return "".join(
+        f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items()
+    )
 
 
 def store_url(store: str) -> str:

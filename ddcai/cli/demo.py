@@ -18,13 +18,14 @@ from pathlib import Path
 import torch
 from flwr.app import ArrayRecord, Context, MetricRecord, RecordDict
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from clients.app import app as client_app
 from ddcai.assessment.root_set import commitment
 from ddcai.audit.assessment_queries import AssessmentQueries
-from ddcai.audit.queries import Queries
-from ddcai.audit.reading import read_history
+from ddcai.audit.index.database import Index
+from ddcai.audit.index.sync import Sync
+from ddcai.audit.indexed import stored_history
+from ddcai.audit.ledger import Ledger
 from ddcai.audit.verify import verify
 from ddcai.chain.node.connection import connect, request
 from ddcai.chain.node.embedded import EmbeddedChain
@@ -38,6 +39,7 @@ from ddcai.cli.demo_tables import (
     print_rounds,
     print_verdicts,
 )
+from ddcai.cli.progress import Progress
 from ddcai.configuration import FederationConfig
 from ddcai.data.heart_disease import SITES, judged_config
 from ddcai.data.loading import load
@@ -70,53 +72,44 @@ def run(*, rounds: int, seed: int, folder: Path | None, out: Console, talk: Cons
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ddcai-demo-")))
         chain = stack.enter_context(EmbeddedChain())
-        progress = stack.enter_context(
-            Progress(
-                SpinnerColumn(),
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TimeElapsedColumn(),
-                console=talk,
+        with Progress("accounts, a key of 2 of 3 holders, contracts", None, console=talk):
+            data = demo_data(folder, seed)
+            config = judged_config(commitment(*data.root_set).hex(), rounds)
+            trial = set_up(
+                folder,
+                chain.url,
+                config,
+                [*SITES, FLIPPER],
+                submit_period_s=600,
+                min_contributors=2,
+                holders=(2, 3),
+                windows=WindowRules(window_rounds=rounds, dispute_period_s=_DISPUTE_S),
             )
-        )
-        step = progress.add_task("accounts, keys and contracts", total=None)
-        data = demo_data(folder, seed)
-        config = judged_config(commitment(*data.root_set).hex(), rounds)
-        trial = set_up(
-            folder,
-            chain.url,
-            config,
-            [*SITES, FLIPPER],
-            submit_period_s=600,
-            min_contributors=2,
-            windows=WindowRules(window_rounds=rounds, dispute_period_s=_DISPUTE_S),
-        )
-        progress.update(step, total=1, completed=1)
-        step = progress.add_task("each site alone", total=len(SITES))
         alone = {}
-        for name in SITES:
-            alone[name] = _alone(config, data.files[name], data.test, rounds, seed)
-            progress.advance(step)
-        step = progress.add_task("federated rounds", total=rounds)
+        with Progress("each site alone", len(SITES), "sites", console=talk) as progress:
+            for name in SITES:
+                alone[name] = _alone(config, data.files[name], data.test, rounds, seed)
+                progress.advance()
         started = time.perf_counter()
-        coordinator = Coordinator(
-            Party.connect(trial.coordinator), root_set_to_blob(*data.root_set)
-        )
-        finished = _federate(
-            trial, coordinator, data.files, data.test, seed, rounds, lambda: progress.advance(step)
-        )
-        verdicts = _settle(trial, coordinator.party)
+        with Progress("federated rounds", rounds, "rounds", console=talk) as progress:
+            coordinator = Coordinator(
+                Party.connect(trial.coordinator), root_set_to_blob(*data.root_set)
+            )
+            finished = _federate(
+                trial, coordinator, data.files, data.test, seed, rounds, progress.advance
+            )
+            verdicts = _settle(trial, coordinator.party)
         seconds = time.perf_counter() - started
-        history = read_history(connect(chain.url), trial.deployment.federation)
-        queries = Queries(history)
         names = {Party.connect(s).address: name for name, s in trial.contributors.items()}
-        progress.stop()
-        print_rounds(out, finished, queries)
+        print_rounds(out, finished, _gas(trial, folder / "audit.sqlite"))
         print_accuracy(out, alone, finished[-1].accuracy, len(data.test[1]))
         print_verdicts(out, verdicts, names)
-        print_deposits(out, AssessmentQueries(history).payouts(1), names)
-        talk.print(f"{rounds} rounds in {seconds:.1f} s; now the audit, from chain and blobs alone")
-        return print_claims(out, verify(history, trial.store))
+        with stored_history(connect(chain.url), trial.deployment.federation) as (history, _):
+            print_deposits(out, AssessmentQueries(history).payouts(1), names)
+            talk.print(
+                f"{rounds} rounds in {seconds:.1f} s; now the audit, from chain and blobs alone"
+            )
+            return print_claims(out, verify(history, trial.store))
 
 
 def _alone(config: FederationConfig, path: Path, pooled: Examples, rounds: int, seed: int) -> float:
@@ -138,7 +131,7 @@ def _federate(
     advance: Callable[[], None],
 ) -> list[Finished]:
     nodes = {}
-    parties = {**trial.contributors, "key-holder": trial.key_holder}
+    parties = {**trial.contributors, **trial.key_holders}
     for node, (name, settings) in enumerate(parties.items(), start=1):
         own: dict[str, str | int | float | bool] = dict(settings.to_mapping())
         own |= {"data": str(files.get(name, "")), "training-seed": seed * 100 + node}
@@ -163,6 +156,15 @@ def _federate(
         last = coordinator.party.federation.last_round() + rounds - len(reports)
         strategy.start(InProcessGrid(nodes), num_rounds=last, evaluate_fn=measure)
     return [Finished(report=item, accuracy=accuracies[item.round]) for item in reports]
+
+
+def _gas(trial: Trial, path: Path) -> dict[int, int]:
+    """Of each round, by number, as the audit's index has it."""
+    address = trial.deployment.federation
+    with Index(path, writable=True) as index:
+        Sync(index, connect(trial.coordinator.rpc_url), address).run()
+    with Ledger.open(path) as ledger:
+        return {row.number: row.gas for row in ledger.rounds()}
 
 
 def _settle(trial: Trial, party: Party) -> WindowVerdicts:

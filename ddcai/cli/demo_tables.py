@@ -10,7 +10,6 @@ from rich.table import Table
 
 from ddcai.audit.assessment_rows import PayoutRow
 from ddcai.audit.claims import Claim, Status
-from ddcai.audit.queries import Queries
 from ddcai.flower import RoundReport
 from ddcai.rounds.verdicts import WindowVerdicts
 
@@ -23,12 +22,11 @@ class Finished:
     accuracy: float
 
 
-def print_rounds(out: Console, finished: list[Finished], queries: Queries) -> None:
-    """A line a round, and where the seconds go."""
+def print_rounds(out: Console, finished: list[Finished], gas: Mapping[int, int]) -> None:
+    """A line a round, with its gas by number, and where the seconds go."""
     table = Table(title="Rounds", title_justify="left")
     for column in ("round", "accuracy", "seconds", "bytes per contributor", "gas", "accepted"):
         table.add_column(column, justify="right")
-    gas = {row.number: row.gas for row in queries.rounds()}
     for item in finished:
         report = item.report
         table.add_row(
@@ -115,7 +113,7 @@ def print_claims(out: Console, claims: Iterable[Claim]) -> bool:
         values = f"expected {_short(claim.expected)}, found {_short(claim.found)}"
         line = f"{claim.status.name}  {claim.where}{claim.name}{about}: {values}"
         out.print(line, highlight=False, markup=False, soft_wrap=True)
-    out.print("Every claim passes." if good else "A claim FAILED.", style="bold")
+    out.print("Every claim passes." if good else "Not every claim passes.", style="bold")
     return good
 
 

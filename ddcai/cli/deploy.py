@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ddcai.cli.keys import PUBLIC_NAME, SINGLE_KEY_HOLDER
 from ddcai.cli.options import (
     DEFAULT_RPC_URL,
     DEFAULT_STORE,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ddcai.chain.node.connection import Connection
     from ddcai.chain.records import WindowRules
     from ddcai.configuration import FederationConfig
+    from ddcai.rounds.founding import Founding
 
 
 QuorumScheme = Literal["auto", "bls", "ecdsa"]
@@ -33,18 +35,40 @@ def deploy(
     config: Annotated[
         Path, typer.Option("--config", help="The federation's configuration, federation.toml.")
     ],
-    public_key: Annotated[
-        Path, typer.Option("--public-key", help="Public encryption key file, from `keys new`.")
-    ],
     coordinator: Annotated[
         str, typer.Option("--coordinator", help="Address of the account that orders the rounds.")
     ],
-    key_holder: Annotated[
-        str,
+    ceremony: Annotated[
+        Path | None,
         typer.Option(
-            "--key-holder", help="Address of the account that opens sums; not the coordinator."
+            "--ceremony",
+            help="Record of the ceremony by which the key holders made the encryption key, "
+            "ceremony.json from `keys ceremony`.",
         ),
-    ],
+    ] = None,
+    public_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--public-key",
+            help="Public encryption key file; by default the one beside --ceremony.",
+        ),
+    ] = None,
+    key_holder: Annotated[
+        str | None,
+        typer.Option(
+            "--key-holder",
+            help="For trials, instead of --ceremony: address of a single account that opens sums "
+            "and could read every update; not the coordinator.",
+        ),
+    ] = None,
+    grace_s: Annotated[
+        int,
+        typer.Option(
+            "--grace-s",
+            min=1,
+            help="Seconds for which the holders of a key still sign after the next is registered.",
+        ),
+    ] = 7 * 86_400,
     invite: Annotated[
         list[str] | None,
         typer.Option("--invite", help="Address that may join; give it once a contributor."),
@@ -178,18 +202,22 @@ def deploy(
     every party needs. The rules can never be changed: new rules are a new federation.
     """
     from ddcai.chain.node.connection import connect, request
+    from ddcai.chain.records import NOBODY
     from ddcai.cli.parties import check_addresses, keystore_file, open_account, password
     from ddcai.configuration import FederationConfig
-    from ddcai.encryption.bfv import PublicKey
+    from ddcai.encryption.public import load_key
     from ddcai.models import state
+    from ddcai.rounds.ceremony import CeremonyRecord
     from ddcai.rounds.founding import Founding
     from ddcai.store import Store
 
     document = FederationConfig.from_toml(config)
+    record = None if ceremony is None else CeremonyRecord.load(ceremony)
     founding = Founding.prepare(
         document,
-        PublicKey.load(public_key),
+        load_key(_public_key_file(public_key, ceremony, key_holder)),
         None if model is None else state.load(model)[0],
+        record,
     )
     share = _quorum(quorum)
     windows = _windows(
@@ -202,7 +230,10 @@ def deploy(
         bond_wei=bond_wei,
         bounty_per_update_wei=bounty_per_update_wei,
     )
-    parties = check_addresses("party", [coordinator, key_holder])
+    single = [] if key_holder is None else [key_holder]
+    parties = check_addresses("party", [coordinator, *single])
+    if single:
+        say(SINGLE_KEY_HOLDER)
     invited = check_addresses("invite", invite or [])
     _check_size(document, min_contributors, open_, len(invited))
     _say_privacy(document, min_contributors)
@@ -227,6 +258,7 @@ def deploy(
         "quorum_scheme": scheme,
         "config_digest": document.digest(),
         "encryption_key_digest": founding.public_key.digest(),
+        **_holders(founding),
         "initial_model_digest": founding.first.model_digest,
     }
     if dry_run:
@@ -239,7 +271,8 @@ def deploy(
         sponsor=sponsor,
         store=Store(store),
         coordinator=parties[0],
-        key_holder=parties[1],
+        key_holder=parties[1] if single else NOBODY,
+        grace_seconds=grace_s,
         invited=invited,
         min_contributors=min_contributors,
         quorum=share,
@@ -261,6 +294,37 @@ def deploy(
         "gas_used": deployed.gas_used,
     }
     emit_one(where | planned, format_)
+
+
+def _public_key_file(given: Path | None, ceremony: Path | None, key_holder: str | None) -> Path:
+    """The public key's file.
+
+    Raises:
+        ConfigurationError: it is not said who holds the key, or twice, or the file is not named.
+    """
+    if (ceremony is None) == (key_holder is None):
+        raise ConfigurationError(
+            "say who opens sums: --ceremony with the record of `ddcai keys ceremony`, or, for "
+            "trials, --key-holder with one account that could read every update"
+        )
+    if given is not None:
+        return given
+    if ceremony is None:
+        raise ConfigurationError("public-key is not set: give the file of `ddcai keys new`")
+    return ceremony.parent / PUBLIC_NAME
+
+
+def _holders(founding: Founding) -> dict[str, object]:
+    """What is planned of the key, where several hold it."""
+    ceremony, planned = founding.ceremony, founding.plan.threshold
+    if ceremony is None or planned is None:
+        return {}
+    return {
+        "key_holders": f"{ceremony.plan.threshold} of {len(ceremony.plan.holders)}",
+        "ceremony_digest": ceremony.ceremony_digest,
+        "rounds_per_key": planned.most_rounds,
+        "statistical_bits": planned.statistical_bits,
+    }
 
 
 def _windows(config: FederationConfig, **given: int | None) -> WindowRules | None:
@@ -305,15 +369,18 @@ def _say_privacy(document: FederationConfig, min_contributors: int) -> None:
 
 
 def _check_size(config: FederationConfig, minimum: int, open_: bool, invited: int) -> None:
-    most = config.encryption.max_contributors
+    most = config.encryption.max_updates
+    each = config.encryption.group_size
+    limit = f"encryption.max_contributors is {config.encryption.max_contributors}"
+    if each > 1:
+        limit += f", and a member's update may be the sum of {each}: {most} members fit"
     if not 2 <= minimum <= most:
         raise ConfigurationError(
-            f"min-contributors is {minimum}: give 2 to encryption.max_contributors, {most}"
+            f"min-contributors is {minimum}, but {limit}: give 2 to {most}, or another setting"
         )
     if invited > most:
         raise ConfigurationError(
-            f"{invited} accounts are invited, but encryption.max_contributors is {most}: raise it, "
-            "or invite fewer"
+            f"{invited} accounts are invited, but {limit}: raise it, or invite fewer"
         )
     if not open_ and invited < minimum:
         say(

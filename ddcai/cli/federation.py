@@ -1,4 +1,4 @@
-"""``ddcai federation``: root-set, deploy, invite, join, show."""
+"""``ddcai federation``: root-set, deploy, invite, join, pack, rekey, show."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ddcai.cli.deploy import deploy
+from ddcai.cli.invite import invite
 from ddcai.cli.options import (
     DEFAULT_RPC_URL,
     DEFAULT_STORE,
@@ -21,15 +22,20 @@ from ddcai.cli.options import (
     StoreOption,
 )
 from ddcai.cli.output import emit, emit_one, fields, say
+from ddcai.cli.plan import plan_sets
+from ddcai.cli.rekey import rekey
 from ddcai.cli.root_set import root_set
-from ddcai.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from ddcai.chain.federation import Federation
+    from ddcai.chain.key_holders import KeyEpoch
 
 group = typer.Typer(help="Deploy a federation, invite, join and show it.", no_args_is_help=True)
 group.command("root-set")(root_set)
+group.command("plan")(plan_sets)
 group.command("deploy")(deploy)
+group.command("rekey")(rekey)
+group.command("invite")(invite)
 
 
 def connect_federation(
@@ -55,26 +61,6 @@ def connect_federation(
     return Federation.connect(w3, found.federation, sender, from_block=found.deployed_block)
 
 
-@group.command("invite")
-def invite(
-    addresses: Annotated[list[str], typer.Argument(help="Accounts that may join.")],
-    deployment: DeploymentOption,
-    rpc_url: RpcUrlOption = DEFAULT_RPC_URL,
-    keystore: KeystoreOption = None,
-    account: AccountOption = None,
-    password_file: PasswordFileOption = None,
-    format_: FormatOption = "table",
-) -> None:
-    """Invite accounts; the sponsor alone can."""
-    from ddcai.cli.parties import check_addresses, keystore_file
-
-    invited = check_addresses("address", addresses)
-    file = keystore_file(keystore, account)
-    federation = connect_federation(deployment, rpc_url, file, account, password_file)
-    receipt = federation.invite(invited)
-    emit_one({"invited": invited, "tx_hash": receipt.tx_hash}, format_)
-
-
 @group.command("join")
 def join(
     deployment: DeploymentOption,
@@ -94,7 +80,7 @@ def join(
     this key is left as it is.
     """
     from ddcai.cli.parties import attesting_key_file, keystore_file, open_account, password
-    from ddcai.rounds.founding import join as register
+    from ddcai.rounds.founding import register_once
     from ddcai.rounds.party import Party, Settings, attestation_key
 
     file = keystore_file(keystore, account)
@@ -111,24 +97,18 @@ def join(
     )
     party = Party.connect(settings)
     key = attestation_key(settings, party)
-    _ = party.public_key  # a store of another federation is found out now
-    federation = party.federation
-    member = federation.member(address)
-    if member is not None and member.active:
-        if federation.pubkey(member.index) != key.registered:
-            raise ConfigurationError(
-                f"{address} has joined with another attestation key than {key.public} in "
-                f"{key_file or file}: give that one as --bls-key"
-            )
+    _ = party.encryption_key()  # a store of another federation is found out now
+    receipt = register_once(party, key, key_file or file)
+    joined = party.federation.member(address)
+    index = None if joined is None else joined.index
+    if receipt is None:
         say("this account has joined already")
-        emit_one({"address": address, "index": member.index, "tx_hash": None}, format_)
+        emit_one({"address": address, "index": index, "tx_hash": None}, format_)
         return
-    receipt = register(party, key)
-    joined = federation.member(address)
     emit_one(
         {
             "address": address,
-            "index": None if joined is None else joined.index,
+            "index": index,
             "attestation_key": key.public,
             "gas_used": receipt.gas_used,
             "tx_hash": receipt.tx_hash,
@@ -171,9 +151,13 @@ def show(
     members: Annotated[
         bool, typer.Option("--members", help="List the members instead of the rules.")
     ] = False,
+    store: StoreOption = DEFAULT_STORE,
     format_: FormatOption = "table",
 ) -> None:
-    """Show a federation's rules and state, or its members."""
+    """Show a federation's rules and state, or its members.
+
+    With the blob store, also how much of the key holders' key is spent.
+    """
     federation = connect_federation(deployment, rpc_url)
     if members:
         rows = [
@@ -182,6 +166,7 @@ def show(
         ]
         emit(rows, format_, title="members", empty="nobody has joined")
         return
+    holders = federation.key_holders()
     emit_one(
         {
             "federation": federation.address,
@@ -195,11 +180,27 @@ def show(
             "model_digest": federation.model_digest(),
             "held_wei": federation.balance(),
             **fields(federation.rules()),
+            **({} if holders is None else {"key_holders": str(holders.current())}),
+            **({} if holders is None else _key_use(federation, holders.current(), store)),
             **(fields(federation.assessment().rules()) if federation.rules().assessed else {}),
             **_teaching(deployment, rpc_url, federation.head_address()),
         },
         format_,
     )
+
+
+def _key_use(federation: Federation, epoch: KeyEpoch, store: str) -> dict[str, object]:
+    """What the holders' current key opened, at most, and still opens; nothing without the store."""
+    from ddcai.cli.key_use import key_meter
+
+    meter = key_meter(store, federation.rules().config_digest, federation.model_digest())
+    if meter is None:
+        return {}
+    use = meter.of_federation(federation, epoch)
+    return {
+        "key_openings": f"{use.spent} of {use.most} ciphertexts",
+        "key_rounds_left": use.rounds_left,
+    }
 
 
 def _teaching(deployment: Path, rpc_url: str, head: str) -> dict[str, object]:

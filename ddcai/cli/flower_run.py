@@ -10,10 +10,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -27,6 +29,9 @@ from ddcai.cli.processes import (
     stop_on_signals,
 )
 from ddcai.errors import ConfigurationError, DdcaiError
+
+if TYPE_CHECKING:
+    from ddcai.rounds.party import Party
 
 START_TIMEOUT_S = 60.0
 _POLL_S = 1.0
@@ -79,6 +84,11 @@ class Link:
     log: Path
 
     @property
+    def secured(self) -> bool:
+        """Whether there is TLS, and with it node authentication."""
+        return self.root_certificates is not None
+
+    @property
     def address(self) -> str:
         """Where this machine reaches it."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
@@ -104,8 +114,20 @@ def write_app(folder: Path, run_config: str) -> Path:
     return folder
 
 
-def run_app(link: Link, run_config: str) -> str:
-    """Submits the app, shows its log on stderr until it ends; returns Flower's status of the run.
+def run_app(
+    link: Link,
+    run_config: str,
+    log: Callable[[str], None],
+    variables: Mapping[str, str] | None = None,
+    admits: Party | None = None,
+) -> str:
+    """Submits the app and follows it until it ends; returns Flower's status of the run.
+
+    Args:
+        log: takes each line of its log, which may have colours.
+        variables: more of the environment, for a SuperLink of ours and what it starts.
+        admits: a view of the federation whose bound node keys alone may connect, used by nobody
+            else meanwhile; None where any node may, without TLS.
 
     Raises:
         ConfigurationError: the SuperLink cannot be started or reached, or refuses the app.
@@ -114,14 +136,20 @@ def run_app(link: Link, run_config: str) -> str:
     status: str | None = None
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ddcai-flower-")))
-        environment = flower_environment(home)
+        environment = flower_environment(home) | dict(variables or {})
         (home / "config.toml").write_text(_connection(link), encoding="utf-8")
         app = write_app(home / "app", run_config)
         stack.enter_context(stop_on_signals())
         _reach(link, environment, stack)
+        if admits is not None:
+            from ddcai.flower.admission import Admission
+
+            assert link.root_certificates is not None
+            certificates = link.root_certificates.read_bytes()
+            stack.enter_context(Admission(link.address, certificates, admits, say))
         run = _Run(environment, link.start)
         try:
-            status = run.follow(app)
+            status = run.follow(app, log)
         finally:
             if status is None:
                 run.stop()
@@ -144,12 +172,14 @@ def _reach(link: Link, environment: dict[str, str], stack: ExitStack) -> None:
             f"port {link.port} on {link.host} is in use: choose another with --port, or give "
             f"--superlink {link.address} if that is a SuperLink"
         )
-    command = [program("flower-superlink"), "--host", link.host, "--port", str(link.port)]
+    # Not flower-superlink itself: by it every machine may submit a ServerApp.
+    command = [sys.executable, "-m", "ddcai.flower.superlink"]
+    command += ["--host", link.host, "--port", str(link.port)]
     if link.certificate is None:
         command.append("--insecure")
     else:
         command += ["--ssl-certfile", str(link.certificate), "--ssl-keyfile", str(link.key)]
-        command += ["--ssl-ca-certfile", str(link.root_certificates)]
+        command += ["--ssl-ca-certfile", str(link.root_certificates), "--enable-supernode-auth"]
     child = stack.enter_context(Child(command, environment, log=link.log))
     deadline = time.monotonic() + START_TIMEOUT_S
     while not answers(host, link.port):
@@ -177,8 +207,8 @@ class _Run:
         self._ours = ours
         self._id: str | None = None
 
-    def follow(self, app: Path) -> str:
-        """Submits the app and shows its log; returns the status that it ended with."""
+    def follow(self, app: Path, log: Callable[[str], None]) -> str:
+        """Submits the app and passes its log on; returns the status that it ended with."""
         command = [program("flwr"), "run", str(app), _CONNECTION, "--stream"]
         said: list[str] = []
         with Child(command, self._environment, pipe=True) as child:
@@ -186,7 +216,7 @@ class _Run:
             for raw in child.process.stdout:
                 line = raw.decode("utf-8", "replace").rstrip()
                 said.append(_COLOUR.sub("", line))
-                typer.echo(line if sys.stderr.isatty() else said[-1], err=True)
+                log(line)
                 if self._id is None and (found := _RUN_ID.search(line)):
                     self._id = found.group(1)
             child.process.wait()

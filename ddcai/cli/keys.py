@@ -7,8 +7,12 @@ from typing import Annotated
 
 import typer
 
+from ddcai.cli.ceremony import ceremony, plan
 from ddcai.cli.options import FormatOption, LightKdfOption, NewPasswordFileOption
 from ddcai.cli.output import emit_one, say
+from ddcai.cli.rekey import sign_rekey
+from ddcai.cli.retire import retire
+from ddcai.cli.tls import tls
 
 PUBLIC_NAME, SECRET_NAME = "encryption-public.json", "encryption-secret.json"
 WARNING = (
@@ -17,7 +21,20 @@ WARNING = (
     "Give it to somebody whom all contributors trust, never to the coordinator, and keep no copy."
 )
 
-group = typer.Typer(help="Make the federation's encryption key.", no_args_is_help=True)
+SINGLE_KEY_HOLDER = (
+    "WARNING: a single key holder has this federation's key, and could read every update: for "
+    "trials only. In earnest let several make one together with `ddcai keys ceremony`."
+)
+
+group = typer.Typer(
+    help="Make the federation's encryption key, sign the next one, and destroy what is over.",
+    no_args_is_help=True,
+)
+group.command("plan")(plan)
+group.command("ceremony")(ceremony)
+group.command("sign-rekey")(sign_rekey)
+group.command("retire")(retire)
+group.command("tls")(tls)
 
 
 @group.command("new")
@@ -28,14 +45,14 @@ def new(
         str,
         typer.Option(
             "--parameter-set",
-            help="As encryption.parameter_set in federation.toml: bfv-4096-3x19 (up to 64 "
-            "contributors) or bfv-4096-2x23 (up to 1024).",
+            help="As encryption.parameter_set in federation.toml; for a single key bfv-4096-3x19 "
+            "(up to 64 contributors) takes half the bytes.",
         ),
-    ] = "bfv-4096-3x19",
+    ] = "bfv-8192-3x20",
     light_kdf: LightKdfOption = False,
     format_: FormatOption = "table",
 ) -> None:
-    """Make the encryption key: a public file for everyone, a secret one for the key holder.
+    """For trials: make a key for a single key holder, with a public file for everyone.
 
     Each file says which of the two it holds. Run it on the key holder's machine.
     """

@@ -82,7 +82,8 @@ EncryptionKeyOption = Annotated[
     typer.Option(
         "--encryption-key",
         envvar="DDCAI_ENCRYPTION_KEY",
-        help="The key holder's secret decryption key, made by `keys new`.",
+        help="A key holder's pieces of the key, key-pieces.json from `keys ceremony`; of several "
+        "epochs, a folder with all of them. For trials, the secret key from `keys new`.",
     ),
 ]
 StateOption = Annotated[
@@ -90,10 +91,22 @@ StateOption = Annotated[
     typer.Option(
         "--state",
         envvar="DDCAI_STATE",
+        writable=True,
         help="Folder for what this party must remember between rounds.",
     ),
 ]
+MetricsPortOption = Annotated[
+    int | None,
+    typer.Option(
+        "--metrics-port", min=1, max=65535, help="Serve metrics for Prometheus on this port."
+    ),
+]
+MetricsHostOption = Annotated[
+    str, typer.Option("--metrics-host", help="Interface that metrics are served on.")
+]
 
+DEFAULT_METRICS_HOST = "127.0.0.1"
 DEFAULT_RPC_URL = "http://127.0.0.1:8545"
 DEFAULT_STORE = "ddcai-store"
 DEFAULT_STATE = Path("ddcai-state")
+DEFAULT_TLS = Path("ddcai-tls")

@@ -16,13 +16,16 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import click
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from ddcai.cli.options import Format
+from ddcai.event_log import event, line, plain
 
 _LONG_HEX = re.compile(r"0x[0-9a-f]{64,}")
+FORM_KEY = "ddcai.log-format"  # in a command's context: how it logs
 WIDE = 240  # columns where the output is no terminal: a line is a row, however long
 
 
@@ -32,20 +35,33 @@ def talk() -> Console:
 
 
 def say(message: str) -> None:
-    """One line on stderr."""
-    typer.echo(message, err=True)
+    """One line on stderr; an event where the command logs events as JSON."""
+    write_line(_line("INFO", "said", message) or plain(message))
 
 
 def say_error(message: str) -> None:
-    """One line on stderr, after ``error:``."""
-    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    """One line on stderr, after ``error:``; as `say`."""
+    message = " ".join(message.split())
+    write_line(_line("ERROR", "error", message) or f"error: {plain(message)}")
+
+
+def write_line(text: str) -> None:
+    """A line on stderr as it is."""
+    typer.echo(text, err=True)
+
+
+def _line(level: str, name: str, message: str) -> str:
+    context = click.get_current_context(silent=True)
+    if context is None or context.meta.get(FORM_KEY) != "json":
+        return ""
+    return line(event(level, name, message), "json")
 
 
 def emit(rows: Sequence[Any], format_: Format, *, title: str = "", empty: str = "nothing") -> None:
     """Prints rows (dataclasses or mappings, all with the same fields) on stdout."""
     plain = [fields(row) for row in rows]
     if format_ == "json":
-        _print_json([_json_value(row) for row in plain])
+        _print_json([json_value(row) for row in plain])
     elif not plain:
         say(empty)
     else:
@@ -55,21 +71,21 @@ def emit(rows: Sequence[Any], format_: Format, *, title: str = "", empty: str = 
             table.add_column(_heading(name), justify="right" if numeric else "left")
         for row in plain:
             table.add_row(*(_cell(name, value) for name, value in row.items()))
-        _stdout().print(table)
+        stdout().print(table)
 
 
 def emit_one(row: Any, format_: Format, *, title: str = "") -> None:
     """Prints one object on stdout: a JSON object, or a line a field."""
     plain = fields(row)
     if format_ == "json":
-        _print_json(_json_value(plain))
+        _print_json(json_value(plain))
         return
     table = Table(title=title or None, title_justify="left", show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in plain.items():
         table.add_row(_heading(name), _cell(name, value, short=False))
-    _stdout().print(table)
+    stdout().print(table)
 
 
 def fields(row: Any) -> dict[str, Any]:
@@ -85,7 +101,8 @@ def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def _json_value(value: Any) -> Any:
+def json_value(value: Any) -> Any:
+    """A row, or what is in one, as JSON takes it."""
     if isinstance(value, bytes):
         return "0x" + value.hex()
     if isinstance(value, datetime):
@@ -95,11 +112,11 @@ def _json_value(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, Mapping):
-        return {str(key): _json_value(item) for key, item in value.items()}
+        return {str(key): json_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_json_value(item) for item in value]
+        return [json_value(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _json_value(fields(value))
+        return json_value(fields(value))
     return value
 
 
@@ -135,5 +152,15 @@ def _cell(name: str, value: Any, *, short: bool = True) -> str:
     return str(value)
 
 
-def _stdout() -> Console:
+def in_words(seconds: float) -> str:
+    """A time as people read it: ``1 h 02 min``, ``3 min 05 s``, ``12 s``; nothing below 0."""
+    hours, rest = divmod(max(0, int(seconds)), 3600)
+    if hours:
+        return f"{hours} h {rest // 60:02} min"
+    minutes, rest = divmod(rest, 60)
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def stdout() -> Console:
+    """The console for results."""
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else WIDE)

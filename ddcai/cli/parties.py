@@ -48,6 +48,20 @@ def open_account(keystore: Path, password_: str, account: str | None) -> LocalAc
     return opened
 
 
+def make_folder(path: Path, option: str, mode: int = 0o777) -> None:
+    """Makes a folder unless it is there.
+
+    Raises:
+        ConfigurationError: it cannot be made; names the option that says where.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=mode)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot make the folder {path}: {error.strerror}: choose another by {option}"
+        ) from error
+
+
 def bls_key_file(given: Path | None, keystore: Path, address: str) -> Path:
     """The attestation key's file: the one given, or the one beside the keystore."""
     if given is not None:

@@ -133,6 +133,18 @@ class Child:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def lines(self) -> Iterator[bytes]:
+        """Its output, of one with a pipe, until it ends itself: what it leaves behind, and what
+        would hold the pipe open, is killed then."""
+        assert self.process.stdout is not None
+        threading.Thread(target=self._clear, daemon=True).start()
+        yield from self.process.stdout
+
+    def _clear(self) -> None:
+        self.process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
     def stop(self) -> None:
         """Asks it to end, waits, and insists; returns when nothing of it is left."""
         for how in (signal.SIGTERM, signal.SIGKILL):

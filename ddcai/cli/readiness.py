@@ -12,9 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ddcai.cli.output import say
 from ddcai.errors import ConfigurationError, InsufficientBalance, PolicyError
 
 if TYPE_CHECKING:
+    from ddcai.chain.federation import Federation
+    from ddcai.chain.records import Member
     from ddcai.rounds.party import Party, Settings
 
 # Opening, sealing and finalising a round with a BLS quorum: measured below 700k gas.
@@ -38,48 +41,88 @@ def check_data(settings: Settings, data: Path, label: str | None) -> int:
 
 def check_contributor(settings: Settings) -> Party:
     """A contributor that could take part in a round now."""
-    from ddcai.rounds.party import Party, attestation_key
+    from ddcai.rounds.party import Party
 
     party = Party.connect(settings)
-    federation, address = party.federation, party.address
+    federation = party.federation
+    require_attestation_key(settings, party)
+    if party.guard is not None:
+        party.guard.check_federation(party)
+    federation.require_funds()
+    _ = party.encryption_key()  # read and checked against the chain's digest
+    return party
+
+
+def require_member(federation: Federation, address: str) -> Member:
+    """The member of an account; raises PolicyError if it is none."""
     member = federation.member(address)
     if member is None or not member.active:
         raise PolicyError(f"{address} is no member: run `ddcai federation join` first")
+    return member
+
+
+def require_attestation_key(settings: Settings, party: Party) -> None:
+    """Refuses a contributor's key that is not the one registered on chain.
+
+    Raises:
+        ConfigurationError, KeyfileError: another key, or none; as `attestation_key`.
+        PolicyError: as `require_member`.
+    """
+    from ddcai.rounds.party import attestation_key
+
+    member = require_member(party.federation, party.address)
     key = attestation_key(settings, party)
-    if federation.pubkey(member.index) != key.registered:
+    if party.federation.pubkey(member.index) != key.registered:
         raise ConfigurationError(
             f"{settings.bls_key or settings.keystore} holds the attestation key {key.public}, but "
-            f"{address} registered another: give the registered one as --bls-key"
+            f"{party.address} registered another: give the registered one as --bls-key"
         )
-    federation.require_funds()
-    _ = party.public_key  # read and checked against the chain's digest
-    return party
 
 
 def check_key_holder(settings: Settings) -> Party:
-    """A key holder that could open a sum now."""
-    from ddcai.encryption.bfv import SecretKey
-    from ddcai.rounds.party import Party
+    """A key holder that could open now, alone or with others."""
+    from ddcai.rounds.opener import opener_of
+    from ddcai.rounds.party import Party, state_folder
 
-    if not settings.encryption_key:
-        raise ConfigurationError(
-            "encryption-key is not set: give --encryption-key, or set DDCAI_ENCRYPTION_KEY"
-        )
     party = Party.connect(settings)
-    rules = party.federation.rules()
-    if party.address != rules.key_holder:
-        raise ConfigurationError(
-            f"the account {party.address} is not this federation's key holder "
-            f"{rules.key_holder}: give the key holder's keystore"
-        )
-    secret = SecretKey.load(settings.encryption_key, settings.password())
-    if secret.public_key_digest != rules.encryption_key_digest:
-        raise ConfigurationError(
-            f"{settings.encryption_key} opens the public key {secret.public_key_digest.hex()}, "
-            f"but the federation encrypts under {rules.encryption_key_digest.hex()}: give the "
-            "secret key that belongs to it"
-        )
+    opener_of(settings, party, state_folder(settings, party))
     return party
+
+
+def bind_node_key(party: Party, path: Path) -> None:
+    """Makes the node's key if there is none, and binds it to the account: the one thing here
+    that is sent, and once. A deployment without a registry goes on with a warning."""
+    from ddcai.rounds.node_binding import bind
+    from ddcai.rounds.node_key import NodeKey
+
+    key = NodeKey.load_or_make(path)
+    if party.node_registry is None:
+        say("WARNING: the deployment names no node_registry: nobody can tell this node by its key")
+        return
+    receipt = bind(party, key)
+    if receipt is not None:
+        say(f"node key {path} bound to {party.address} for {receipt.gas_used} gas")
+
+
+def say_policy(path: Path) -> None:
+    """That a policy is in force; a warning where others than its owner may change it."""
+    say(f"policy {path}: in force, read anew for each message")
+    if others_can_change(path):
+        say(f"WARNING: others can change {path}: chown it to this account, and chmod 600")
+
+
+def others_can_change(path: Path) -> bool:
+    """Whether others than root and this user may write a file."""
+    found = path.stat()
+    return bool(found.st_mode & 0o022) or found.st_uid not in (0, os.getuid())
+
+
+def say_single_key_holder(party: Party) -> None:
+    """A warning where a single key holder has the federation's key."""
+    from ddcai.cli.keys import SINGLE_KEY_HOLDER
+
+    if party.federation.key_holders() is None:
+        say(SINGLE_KEY_HOLDER)
 
 
 def check_coordinator(settings: Settings, root_set: Path | None = None) -> Party:
@@ -100,7 +143,7 @@ def check_coordinator(settings: Settings, root_set: Path | None = None) -> Party
             f"{minimum}: too few; let more run `ddcai federation join`"
         )
     coordinator.current_model()
-    _ = party.public_key
+    _ = party.encryption_key()
     assert federation.sender is not None
     need = ROUND_GAS * federation.sender.gas_price()
     have = federation.balance(party.address)

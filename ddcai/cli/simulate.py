@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ddcai.cli.options import FormatOption
-from ddcai.cli.output import emit, say, talk
+from ddcai.cli.output import emit, say
 from ddcai.cli.simulate_federation import federation
 from ddcai.errors import ConfigurationError
 
@@ -66,8 +66,7 @@ def incentive(
     On an embedded chain with a clock of its own: classifier, trainer and self-assessment, each
     step also done by their integer twins and compared. Gas is counted apart from balances.
     """
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
+    from ddcai.cli.progress import Progress
     from ddcai.incentives.ledger import SelfAssessmentLedger
     from ddcai.simulation import report
     from ddcai.simulation.agents import make_agents
@@ -85,21 +84,15 @@ def incentive(
     agents = make_agents(wanted, chosen, seed)
     wallets = start_wallets_wei(agents)
     rules = default_rules(account(len(wallets)).address)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=talk(), transient=True) as progress:
-        bar = progress.add_task(f"{days:g} days", total=1.0)
-
-        def advance(share: float) -> None:
-            progress.update(bar, completed=share)
-
+    with Progress(f"{days:g} days") as progress:
         if twins:
             ledger = FirstSystemLedger if repeats_earn else SelfAssessmentLedger
             addresses = [account(number).address for number in range(len(wallets))]
             world = World(chosen.model(), ledger(rules, START_TIME), addresses, wallets, START_TIME)
-            outcome = simulate(world, agents, chosen, days=days, advance=advance)
+            outcome = simulate(world, agents, chosen, days=days, advance=progress.reach)
         else:
             with ContractWorld(chosen.model(), rules, wallets, START_TIME) as contracts:
-                outcome = simulate(contracts, agents, chosen, days=days, advance=advance)
+                outcome = simulate(contracts, agents, chosen, days=days, advance=progress.reach)
     emit(outcome.summaries, format_, title=f"{chosen.name}, {days:g} days, seed {seed}")
     say(
         f"accuracy {outcome.accuracy_start:.3f} at the start, {outcome.accuracy_end:.3f} at the "

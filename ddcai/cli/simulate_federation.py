@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ddcai.cli.options import FormatOption
-from ddcai.cli.output import emit, say, talk
+from ddcai.cli.output import emit, say
 from ddcai.errors import ConfigurationError
 
 
@@ -87,9 +87,8 @@ def federation(
     import dataclasses
     import os
 
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
     from ddcai.assessment.configuration import Assessment
+    from ddcai.cli.progress import Progress
     from ddcai.models.entry_points import resolve
     from ddcai.simulation.federation import report
     from ddcai.simulation.federation.attackers import make_attacker
@@ -126,14 +125,12 @@ def federation(
         for name in rules
         for number in range(seed, seed + seeds)
     ]
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=talk(), transient=True) as progress:
-        bar = progress.add_task(f"{len(wanted)} runs", total=1.0)
+    with Progress(f"{len(wanted)} runs") as progress:
         done = run_all(
             chosen,
             wanted,
             jobs=min(jobs, os.cpu_count() or 1),
-            advance=lambda share: progress.update(bar, completed=share),
+            advance=progress.reach,
         )
     outcomes = {
         name: [one for job, one in zip(wanted, done, strict=True) if job.rule == name]

@@ -323,7 +323,7 @@ def _judged(assessment: Assessment, number: int) -> WindowRecord:
 def _faults(party: Party, deployment: Path, rpc_url: str, window: WindowRecord) -> list[str]:
     """Claims about a window or its rounds that fail the audit, a line each; money apart."""
     from ddcai.audit import claims
-    from ddcai.audit.reading import read_history
+    from ddcai.audit.indexed import stored_history
     from ddcai.audit.verify import verify
     from ddcai.chain.deploy import Deployment
     from ddcai.chain.node.connection import connect
@@ -332,14 +332,15 @@ def _faults(party: Party, deployment: Path, rpc_url: str, window: WindowRecord) 
     grounds = set(claims.ASSESSED) - {claims.WINDOW_MONEY, claims.WINDOW_SOLVENT}
     found = Deployment.load(deployment)
     w3 = connect(rpc_url, chain_id=found.chain_id)
-    history = read_history(w3, found.federation, found.deployed_block)
-    return [
-        claim_line(claim)
-        for claim in verify(history, party.store)
-        if claim.status is claims.Status.FAIL
-        and claim.name in grounds
-        and (claim.window == window.number or claim.round in window.rounds)
-    ]
+    with stored_history(w3, found.federation, found.deployed_block) as (history, _):
+        return [
+            claim_line(claim)
+            for claim in verify(history, party.store)
+            # A document that nobody can read is a ground, too: disputes have a deadline.
+            if claim.status in (claims.Status.FAIL, claims.Status.MISSING)
+            and claim.name in grounds
+            and (claim.window == window.number or claim.round in window.rounds)
+        ]
 
 
 def _signed(path: Path) -> Any:

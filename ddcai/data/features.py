@@ -71,6 +71,30 @@ def encode_labels(table: Table, task: Task, label: str | None = None) -> npt.NDA
     return out
 
 
+def beyond_range(table: Table, task: Task) -> dict[str, int]:
+    """How many values of each column `encode_features` clips, or takes for missing.
+
+    Returns:
+        rows by column: numbers beyond the range, texts that are no category. Without the columns
+        that have none.
+    """
+    out = {}
+    for feature in task.features:
+        column = table.column(feature.name)
+        out[feature.name] = sum(_is_beyond(text, feature) for text in column)
+    return {name: rows for name, rows in out.items() if rows}
+
+
+def _is_beyond(text: str, feature: Feature) -> bool:
+    number = as_number(text)
+    if _is_missing(text, number, feature):
+        return False
+    if feature.kind == "numeric":
+        return number is not None and not feature.low <= number <= feature.high
+    numbers = [as_number(category) for category in feature.categories]
+    return _category(text, feature, numbers) == len(feature.categories)
+
+
 def _label(text: str, task: Task, where: str) -> int:
     if text.lower() in _MISSING and text not in task.classes:
         raise DataError(f"{where} is {text!r}: a label is missing; fill it in or drop the row")

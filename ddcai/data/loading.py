@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ddcai.configuration import FederationConfig
 from ddcai.data.arrays import checked_inputs, checked_labels
 from ddcai.data.entry_points import load_user_dataset
-from ddcai.data.features import encode_features, encode_labels
+from ddcai.data.features import beyond_range, encode_features, encode_labels
 from ddcai.data.tables import read_npz, read_table
 from ddcai.errors import DataError
 
@@ -81,6 +81,16 @@ def load_features(path: Path | str, config: FederationConfig) -> npt.NDArray[np.
     if len(x) == 0:
         raise DataError(f"{path} has no rows: there is nothing to predict")
     return x
+
+
+def beyond_ranges(path: Path | str, config: FederationConfig) -> dict[str, int]:
+    """Rows by column whose values are beyond the configuration's ranges (`beyond_range`).
+
+    Empty where a site's own function reads the file, or where its inputs are encoded already.
+    """
+    if config.task.dataset is not None or _encoded_arrays(path) is not None:
+        return {}
+    return beyond_range(read_table(path), config.task)
 
 
 def _encoded_arrays(path: Path | str) -> dict[str, np.ndarray[Any, Any]] | None:

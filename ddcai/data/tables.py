@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,10 @@ def read_npz(path: Path | str) -> dict[str, np.ndarray[Any, Any]]:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:
         raise DataError(f"{path} is not there: check the path") from error
-    except (OSError, ValueError, AttributeError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (
+        OSError, ValueError, AttributeError, TypeError, EOFError, NotImplementedError,
+        RuntimeError, KeyError, zlib.error, zipfile.BadZipFile,
+    ) as error:  # fmt: skip
         raise DataError(
             f"cannot read {path}: {error}: save arrays of numbers or text with numpy.savez"
         ) from error

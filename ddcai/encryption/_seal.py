@@ -171,14 +171,19 @@ def ciphertext_stream(
 
 
 def ciphertext_words(
-    stream: bytes, parameters: ParameterSet, *, key_level: bool = False, is_ntt: bool = False
+    stream: bytes,
+    parameters: ParameterSet,
+    *,
+    key_level: bool = False,
+    is_ntt: bool = False,
+    polynomials: int = 2,
 ) -> WordArray:
-    """The words uint64[2, primes, n] of a stream that SEAL wrote in this process."""
+    """The words uint64[polynomials, primes, n] of a stream that SEAL wrote in this process."""
     body = _body(stream)
     primes = parameters.primes if key_level else parameters.data_primes
-    shape = (2, len(primes), parameters.poly_modulus_degree)
+    shape = (polynomials, len(primes), parameters.poly_modulus_degree)
     identity = _parms_id(parameters, key_level=key_level)
-    expected = (identity, key_level or is_ntt, 2, shape[2], shape[1], 1.0, 1)
+    expected = (identity, key_level or is_ntt, polynomials, shape[2], shape[1], 1.0, 1)
     if len(body) < _CIPHERTEXT.size or _CIPHERTEXT.unpack_from(body) != expected:
         raise DdcaiError(f"TenSEAL {tenseal.__version__} writes another layout: use 0.3.18")
     return _words(body, _CIPHERTEXT.size, shape)
@@ -195,6 +200,12 @@ def _parameters_body(parameters: ParameterSet) -> bytes:
     moduli = b"".join(_stream(_U64.pack(number)) for number in numbers)
     fixed = struct.pack("<BQQ", _BFV, parameters.poly_modulus_degree, len(parameters.primes))
     return fixed + moduli
+
+
+def plaintext_stream(words: WordArray, parameters: ParameterSet) -> bytes:
+    """SEAL's stream of a factor uint64[data primes, n] in NTT form."""
+    identity = _parms_id(parameters, key_level=False)
+    return _stream(_PLAINTEXT.pack(identity, words.size, 1.0) + _array_stream(words))
 
 
 def parameters_stream(parameters: ParameterSet) -> bytes:

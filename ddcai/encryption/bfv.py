@@ -10,10 +10,7 @@ Ciphertexts are malleable and carry no proof of what is in them.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -21,12 +18,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ddcai import strict_json
 from ddcai.digests import DIGEST_BYTES, public_key_digest
-from ddcai.encryption import _ring, _seal, wire
+from ddcai.encryption import _ring, _seal, public_file, wire
 from ddcai.encryption.lanes import (
     IntArray,
-    lane_values,
+    check_vectors,
     pack_lanes,
     slots_of,
     split_lanes,
@@ -34,13 +30,11 @@ from ddcai.encryption.lanes import (
 )
 from ddcai.encryption.parameters import ParameterSet
 from ddcai.encryption.words import WordArray, pack_words, packed_size, unpack_words
-from ddcai.errors import ForgedUpdate, KeyfileError, MalformedError, RoundError
-from ddcai.keyfile import load_secret, save_secret, write_atomically
+from ddcai.errors import ForgedUpdate, KeyfileError, MalformedError
+from ddcai.keyfile import load_secret, save_secret
 
 HOLDS_SECRET = "bfv-secret-key"
 HOLDS_PUBLIC = "bfv-public-key"
-_PUBLIC_FORMAT = "ddcai-public-1"
-_MAX_FILE_BYTES = 2**22
 
 
 class PublicKey:
@@ -60,6 +54,16 @@ class PublicKey:
         """The parameter set."""
         return self._parameters
 
+    @property
+    def set_id(self) -> str:
+        """The parameter set's name."""
+        return self._parameters.id
+
+    @property
+    def words(self) -> WordArray:
+        """(b, a): uint64[2, primes, n], all primes, in NTT form."""
+        return self._words
+
     @cached_property
     def _context(self) -> Any:
         return _seal.public_context(self._words, self._parameters)
@@ -76,7 +80,7 @@ class PublicKey:
     def to_blob(self) -> bytes:
         """The wire form, whose digest the contract holds."""
         number = self._parameters.number
-        return wire.header(wire.PUBLIC_KEY, number, 0) + _pack_key(self._words, self._parameters)
+        return wire.header(wire.PUBLIC_KEY, number, 0) + pack_key(self._words, self._parameters)
 
     @classmethod
     def from_blob(cls, blob: bytes) -> Self:
@@ -87,7 +91,8 @@ class PublicKey:
         """
         set_number, values, body = wire.read_header(blob, wire.PUBLIC_KEY)
         p = wire.known_set(set_number)
-        words = _unpack_key(values, body, p, polynomials=2)
+        _no_values(values)
+        words = unpack_key(body, p, polynomials=2)
         if not words.any(axis=2).all():
             raise MalformedError("the public key has a zero polynomial: it would hide nothing")
         return cls(p, words)
@@ -127,16 +132,7 @@ class PublicKey:
 
     def save(self, path: Path | str) -> None:
         """Writes a JSON file that says what it holds; readable by all."""
-        document = {
-            "format": _PUBLIC_FORMAT,
-            "holds": HOLDS_PUBLIC,
-            "parameter_set": self._parameters.id,
-            "digest": self.digest().hex(),
-            "key": base64.b64encode(self.to_blob()).decode("ascii"),
-        }
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(document, indent=1).encode() + b"\n", mode=0o644)
+        public_file.write(path, HOLDS_PUBLIC, self.set_id, self.to_blob())
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -145,27 +141,7 @@ class PublicKey:
         Raises:
             KeyfileError: if the file is missing, damaged, or holds something else.
         """
-        path = Path(path)
-        try:
-            if path.stat().st_size > _MAX_FILE_BYTES:
-                raise KeyfileError(f"{path} is too large for a public key file")
-            document = strict_json.loads(path.read_bytes())
-        except OSError as error:
-            raise KeyfileError(f"cannot read the key file {path}: {error.strerror}") from error
-        except ValueError as error:
-            raise KeyfileError(f"{path} is no key file: it is not JSON") from error
-        if not isinstance(document, dict) or document.get("holds") != HOLDS_PUBLIC:
-            found = document.get("holds") if isinstance(document, dict) else None
-            raise KeyfileError(f"{path} holds {found!r}, not {HOLDS_PUBLIC!r}: give another file")
-        try:
-            if document["format"] != _PUBLIC_FORMAT:
-                raise ValueError("format")
-            key = cls.from_blob(base64.b64decode(document["key"], validate=True))
-            if document["digest"] != key.digest().hex():
-                raise ValueError("digest")
-        except (KeyError, TypeError, ValueError, binascii.Error, MalformedError) as error:
-            raise KeyfileError(f"{path} is damaged: get it again from the sponsor") from error
-        return key
+        return public_file.read(path, {HOLDS_PUBLIC: cls.from_blob})
 
 
 class SecretKey:
@@ -244,26 +220,20 @@ the unused rest of the last ciphertext is not zero, else values without meaning 
             RoundError: another lane, or heavier vectors.
         """
         p = self._parameters
-        weights = np.abs(vectors.astype(np.int64)).sum(axis=1)
-        in_lane = lane_values(lane, int(positions[-1]) + 1 if positions.size else 0, p)
-        if vectors.shape[1:] != positions.shape or not np.isin(positions, in_lane).all():
-            raise RoundError(f"vectors {vectors.shape} at {positions.shape} positions of one lane")
-        if not p.assessable or int(weights.max(initial=0)) > p.block_weight:
-            raise RoundError(
-                f"a vector weighs {weights.max(initial=0)}: {p.id} opens no such product"
-            )
+        check_vectors(lane, positions, vectors, p)
         ciphertexts = wire.open_blob(blob, p)
         block_of, slot_of = slots_of(positions, p)
-        totals = [0] * len(vectors)
+        primes = np.array(p.data_primes, np.uint64)
+        totals: WordArray = np.zeros((len(vectors), primes.size), np.uint64)
         for block, words in enumerate(ciphertexts.blocks()):
             here = block_of == block
             rows = _ring.noisy_message(words, self._words, p)
             _ring.checked_message(rows, p)
             rows = rows[:, slot_of[here]]
             found = _ring.inner_products(rows, vectors[:, here].astype(np.int64), p)
-            totals = [total + one for total, one in zip(totals, found, strict=True)]
-        slots = np.array([[_ring.rounded(total, p) for total in totals]], dtype=np.int64)
-        in_that_lane: NDArray[np.int64] = split_lanes(slots, p)[0, lane]
+            totals = (totals + found) % primes
+        slots, _ = _ring.rounded_message(totals.T, p)
+        in_that_lane: NDArray[np.int64] = split_lanes(slots[None], p)[0, lane]
         return in_that_lane
 
     def derive(self, message: bytes) -> bytes:
@@ -272,7 +242,7 @@ the unused rest of the last ciphertext is not zero, else values without meaning 
         Args:
             message: starts with a tag of its purpose.
         """
-        return hmac.digest(_pack_key(self._words[None], self._parameters), message, "sha256")
+        return hmac.digest(pack_key(self._words[None], self._parameters), message, "sha256")
 
     def _open(self, words: WordArray) -> IntArray | list[int]:
         if self._parameters.assessable:
@@ -286,7 +256,7 @@ the unused rest of the last ciphertext is not zero, else values without meaning 
             KeyfileError: if the file is there already, or the password is empty.
         """
         p = self._parameters
-        secret = wire.header(wire.SECRET_KEY, p.number, 0) + _pack_key(self._words[None], p)
+        secret = wire.header(wire.SECRET_KEY, p.number, 0) + pack_key(self._words[None], p)
         public = {"parameter_set": p.id, "public_key_digest": self._public_key_digest.hex()}
         save_secret(
             path, holds=HOLDS_SECRET, secret=secret, public=public, password=password, light=light
@@ -305,7 +275,8 @@ the unused rest of the last ciphertext is not zero, else values without meaning 
             digest = bytes.fromhex(public["public_key_digest"])
             set_number, values, body = wire.read_header(secret, wire.SECRET_KEY)
             p = wire.known_set(set_number)
-            words = _unpack_key(values, body, p, polynomials=1)[0]
+            _no_values(values)
+            words = unpack_key(body, p, polynomials=1)[0]
             if len(digest) != DIGEST_BYTES:
                 raise ValueError("digest")
         except (KeyError, TypeError, ValueError, MalformedError):
@@ -322,8 +293,13 @@ def generate(parameters: ParameterSet) -> tuple[SecretKey, PublicKey]:
     return SecretKey(parameters, secret_words, public.digest()), public
 
 
-def _pack_key(words: WordArray, parameters: ParameterSet) -> bytes:
-    """Words uint64[polynomials, primes, n], each prime at its own width."""
+def _no_values(values: int) -> None:
+    if values != 0:
+        raise MalformedError(f"a key blob names {values} values: it has none")
+
+
+def pack_key(words: WordArray, parameters: ParameterSet) -> bytes:
+    """Words uint64[polynomials, primes, n] of a key, each prime at its own width."""
     return b"".join(
         pack_words(row, width)
         for polynomial in words
@@ -331,11 +307,14 @@ def _pack_key(words: WordArray, parameters: ParameterSet) -> bytes:
     )
 
 
-def _unpack_key(
-    values: int, body: memoryview, parameters: ParameterSet, *, polynomials: int
+def unpack_key(
+    body: bytes | memoryview, parameters: ParameterSet, *, polynomials: int
 ) -> WordArray:
-    if values != 0:
-        raise MalformedError(f"a key blob names {values} values: it has none")
+    """Reads what `pack_key` gives: uint64[polynomials, primes, n].
+
+    Raises:
+        MalformedError: another number of bytes, or a word not below its prime.
+    """
     p, degree = parameters, parameters.poly_modulus_degree
     sizes = [packed_size(degree, width) for width in p.coeff_mod_bit_sizes]
     if len(body) != polynomials * sum(sizes):

@@ -7,9 +7,6 @@ reads the winner's. The folder also remembers which federation its key serves.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +14,12 @@ from typing import Any
 from ddcai import strict_json
 from ddcai.digests import RoundContext, canonical_json
 from ddcai.errors import AlreadyOpened, DuplicateUpdate, WrongEncryptionKey
+from ddcai.keyfile import write_once
 
 _FORMAT = "ddcai-opened-1"
 _FEDERATION_FILE = "federation.json"
 # Of an entry, what follows from the rest.
-_NOTES = ("fingerprints", "scalars")
+_NOTES = ("fingerprints", "scalars", "ciphertexts")
 
 Updates = Sequence[tuple[str, bytes]]
 
@@ -38,6 +36,11 @@ class Journal:
 
     def __repr__(self) -> str:
         return f"Journal({str(self._folder)!r})"
+
+    @property
+    def folder(self) -> Path:
+        """Where the entries are."""
+        return self._folder
 
     def check(self, context: RoundContext, key: bytes, sum_: bytes, updates: Updates) -> None:
         """Refuses what an earlier opening forbids.
@@ -78,11 +81,13 @@ class Journal:
         updates: Updates,
         fingerprints: Sequence[str],
         scalars: int = 0,
+        ciphertexts: int = 0,
     ) -> None:
         """Remembers an opening, on disk when this returns. To be called before decrypting.
 
         Args:
             scalars: how many are opened of each update, where these are opened and not a sum.
+            ciphertexts: as how many opened ciphertexts of a sum it counts.
 
         Raises:
             AlreadyOpened, WrongEncryptionKey: as `check`, also if another process was first.
@@ -93,7 +98,11 @@ class Journal:
             self._compare_federation(federation)
         entry = _entry(context, key, sum_, updates)
         path = self._path(context)
-        notes = {"fingerprints": list(fingerprints), "scalars": scalars}
+        notes = {
+            "fingerprints": list(fingerprints),
+            "scalars": scalars,
+            "ciphertexts": ciphertexts,
+        }
         if not self._create(path, entry | notes):
             self._compare(context, self._read(path) or {}, entry)
 
@@ -116,6 +125,17 @@ class Journal:
         """The same, of all rounds of the context's federation."""
         paths = self._folder.glob(f"{_prefix(context)}*.json")
         return sum(int((self._read(path) or {}).get("scalars", 0)) for path in paths)
+
+    def ciphertexts(self, excluding: RoundContext | None = None) -> int:
+        """How many ciphertexts were opened, in all rounds or all but one.
+
+        Raises:
+            AlreadyOpened: an entry is damaged.
+        """
+        own = None if excluding is None else self._path(excluding)
+        paths = [path for path in self._folder.glob("*.json") if path.name != _FEDERATION_FILE]
+        found = [self._read(path) or {} for path in paths if path != own]
+        return sum(int(entry.get("ciphertexts", 0)) for entry in found)
 
     def _path(self, context: RoundContext) -> Path:
         return self._folder / f"{_prefix(context)}{context.round}.json"
@@ -154,25 +174,7 @@ class Journal:
 
     def _create(self, path: Path, document: dict[str, Any]) -> bool:
         """Writes a file if there is none; synced on return. False if there is one."""
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=self._folder)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(canonical_json(document) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            try:
-                os.link(temporary, path)
-            except FileExistsError:
-                return False
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-        folder = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-        return True
+        return write_once(path, canonical_json(document) + b"\n")
 
 
 def _prefix(context: RoundContext) -> str:

@@ -65,6 +65,23 @@ def lane_values(lane: int, values: int, parameters: ParameterSet) -> IntArray:
     return found
 
 
+def check_vectors(
+    lane: int, positions: IntArray, vectors: NDArray[np.int8], parameters: ParameterSet
+) -> None:
+    """Refuses vectors int8[k, m] at positions int64[m] whose products are not opened.
+
+    Raises:
+        RoundError: positions outside the lane, or vectors heavier than block_weight.
+    """
+    p = parameters
+    weights = np.abs(vectors.astype(np.int64)).sum(axis=1)
+    in_lane = lane_values(lane, int(positions[-1]) + 1 if positions.size else 0, p)
+    if vectors.shape[1:] != positions.shape or not np.isin(positions, in_lane).all():
+        raise RoundError(f"vectors {vectors.shape} at {positions.shape} positions of one lane")
+    if not p.assessable or int(weights.max(initial=0)) > p.block_weight:
+        raise RoundError(f"a vector weighs {weights.max(initial=0)}: {p.id} opens no such product")
+
+
 def slots_of(positions: IntArray, parameters: ParameterSet) -> tuple[IntArray, IntArray]:
     """Where values by index are: ciphertext and slot, int64 each."""
     blocks, within = np.divmod(positions, parameters.values_per_ciphertext)

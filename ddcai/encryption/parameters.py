@@ -109,19 +109,36 @@ class ParameterSet:
         """Ciphertexts that so many values take."""
         return -(-values // self.values_per_ciphertext)
 
-    def noise_margin_sigma(self, contributors: int) -> float:
-        """Distance from a wrong decryption, in standard deviations of the sum's noise.
+    def noise_deviation(self, contributors: int, pieces: int = 1) -> float:
+        """Standard deviation of the noise of a sum of ciphertexts, in a coefficient.
 
         A fresh public-key ciphertext has noise u*e + e1 + s*e2, divided by the special prime,
         plus the rounding of that division: (1 + n * 2/3) / 12 of variance, which is nearly
-        all of it. A sum decrypts right while its noise is below q / (2 t).
+        all of it. A key of several pieces (`ddcai.encryption.threshold`) has as many ternary
+        secrets s and errors e in it, added.
         """
-        n = self.poly_modulus_degree
-        fresh = _ERROR_DEVIATION**2 * (1 + 2 * n * _TERNARY_VARIANCE)
-        variance = fresh / self.primes[-1] ** 2 + (1 + n * _TERNARY_VARIANCE) / 12
+        norm = self.poly_modulus_degree * _TERNARY_VARIANCE
+        fresh = _ERROR_DEVIATION**2 * (1 + 2 * pieces * norm)
+        variance = fresh / self.primes[-1] ** 2 + (1 + pieces * norm) / 12
+        return math.sqrt(contributors * variance)
+
+    @property
+    def noise_room(self) -> int:
+        """q / (2 t): a ciphertext decrypts right while its noise is below."""
+        return math.prod(self.data_primes) // (2 * self.plain_modulus)
+
+    def noise_margin_sigma(self, contributors: int) -> float:
+        """Distance from a wrong decryption, in standard deviations of the sum's noise."""
         # Scaling the message to q/t rounds by at most a half a ciphertext.
-        room = math.prod(self.data_primes) / (2 * self.plain_modulus) - contributors / 2
-        return room / math.sqrt(contributors * variance)
+        return (self.noise_room - contributors / 2) / self.noise_deviation(contributors)
+
+    @property
+    def opened_by_threshold(self) -> bool:
+        """Whether there is room to hide the noise behind a wider one, as key holders must who
+        open together (`ddcai.encryption.threshold.smudging`): by 2**40, in every coefficient.
+        """
+        hidden = self.poly_modulus_degree * self.noise_deviation(self.max_contributors)
+        return self.noise_room > hidden * 2**40
 
 
 PARAMETER_SETS: dict[str, ParameterSet] = {
@@ -158,6 +175,17 @@ PARAMETER_SETS: dict[str, ParameterSet] = {
             max_contributors=1024,
             block_weight=4096 * 15,
             reserved=64,
+        ),
+        # Primes as wide as this for the room that a threshold's smudging takes.
+        ParameterSet(
+            id="bfv-8192-3x20",
+            number=4,
+            poly_modulus_degree=8192,
+            primes=(281474976317441, 281474976546817, 281474976694273, 274877562881),
+            plain_modulus=1152921504606830593,
+            lanes=3,
+            lane_bits=20,
+            max_contributors=16384,
         ),
     )
 }

@@ -12,7 +12,8 @@ With a single key holder this binds the coordinator alone: who has the key can r
 | an empty list | NotSealed |
 | vectors or a list other than those that this round was opened for | AlreadyOpened |
 | more scalars than the budget has left | ScalarBudget |
-| an update that is missing, malformed or not of its digest | UpdateMismatch |
+| an update that the store does not hold | UpdateMissing |
+| an update that is malformed or not of its digest | UpdateMismatch |
 | an address twice, a ciphertext twice | DuplicateUpdate |
 
 An update whose scalar is none that an honest one can have is not given out: its entry is empty.
@@ -23,8 +24,10 @@ how many one account gets, not how many accounts ask.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -33,11 +36,12 @@ from eth_utils.crypto import keccak
 from numpy.typing import NDArray
 
 from ddcai.digests import RoundContext, tag
-from ddcai.encryption import wire
+from ddcai.encryption import updates
 from ddcai.encryption.blur import gaussian
 from ddcai.encryption.journal import Journal
-from ddcai.encryption.opening import fetch_update, update_marks
 from ddcai.encryption.parameters import ParameterSet
+from ddcai.encryption.sealed import Allowance, fetch_update
+from ddcai.encryption.updates import AnySet
 from ddcai.errors import (
     DuplicateUpdate,
     ForgedUpdate,
@@ -107,17 +111,148 @@ class LinearOpener(Protocol):
         """32 bytes that the key holder alone can make of a message."""
 
 
-class ScalarOpener:
-    """Opens the scalars of committed updates, one set a round and purpose.
+class ScalarRules:
+    """Which updates' scalars may be opened, whatever the key: one set a round and purpose.
 
     Args:
-        secret: the federation's secret key.
+        parameters: the key's.
+        public_key_digest: the key's, as the contract holds it.
         journal: folder in which openings of this purpose are remembered, made when missing;
             as dear as the key holder's journal of sums.
         fetch: update digest to blob; from anywhere, for what it returns is checked.
-        value_limit: largest magnitude of one contributor's integer.
         budget: scalars of one contributor that may ever be opened.
-        beside: journals of other purposes, whose scalars count as well.
+        beside: journals of other purposes and keys, whose scalars count as well.
+        allowance: how much the key may open, where that is bounded; none of the compact scheme.
+    """
+
+    def __init__(
+        self,
+        parameters: AnySet,
+        public_key_digest: bytes,
+        journal: Path,
+        fetch: Callable[[bytes], bytes],
+        *,
+        budget: int,
+        beside: Sequence[Path] = (),
+        allowance: Allowance | None = None,
+    ) -> None:
+        self._parameters, self._key, self._fetch = parameters, public_key_digest, fetch
+        self._allowance = allowance
+        self._journal, self._beside = Journal(journal), [Journal(one) for one in beside]
+        self._budget = budget
+
+    def __repr__(self) -> str:
+        return f"ScalarRules({self._parameters.id}, {self._journal!r}, budget={self._budget})"
+
+    def admit(self, committed: Committed, vectors: Vectors) -> dict[str, bytes]:
+        """The committed updates by contributor, checked; the round is on disk as opened.
+
+        Guarantees:
+            for one round it admits at most one list and one set of vectors, over restarts and
+            by several processes at once; the same, asked again;
+            a refusal leaves no entry.
+
+        Raises:
+            OpeningRefused: as the table of this module says.
+        """
+        context = committed.context
+        self._check(committed)
+        digest, scalars = vectors.digest(), len(vectors.rows)
+        self._journal.check(context, self._key, digest, committed.updates)
+        spent = self._journal.scalars_elsewhere(context)
+        spent += sum(one.scalars_in_all(context) for one in self._beside)
+        if spent + scalars > self._budget:
+            raise ScalarBudget(
+                f"round {context.round} asks for {scalars} scalars of each update; {spent} were "
+                f"opened before, and the budget is {self._budget}: raise it in the key "
+                "holder's settings, or end the federation"
+            )
+        blobs = self._collect(committed)
+        spent_on = 0
+        if self._allowance is not None:
+            assert isinstance(self._parameters, ParameterSet)  # of a key that lasts
+            one = self._allowance.scalars(scalars, self._parameters.ciphertexts(committed.values))
+            spent_on = math.ceil(len(blobs) * one)
+            self._allowance.check(self._journal, context, spent_on)
+        self._journal.record(context, self._key, digest, committed.updates, [], scalars, spent_on)
+        return blobs
+
+    def _check(self, committed: Committed) -> None:
+        number, updates = committed.context.round, committed.updates
+        if not updates:
+            raise NotSealed(f"round {number} has no committed update: commit the list first")
+        if committed.encryption_key_digest != self._key:
+            raise WrongEncryptionKey(
+                f"round {number} is encrypted under key {committed.encryption_key_digest.hex()}, "
+                f"this key holder opens {self._key.hex()}: give the "
+                "federation's key"
+            )
+        if len({address.lower() for address, _ in updates}) < len(updates):
+            raise DuplicateUpdate(f"round {number} lists one contributor twice: not opened")
+
+    def _collect(self, committed: Committed) -> dict[str, bytes]:
+        """The listed updates, checked; no ciphertext stands twice among them."""
+        blobs: dict[str, bytes] = {}
+        seen: dict[bytes, str] = {}
+        for address, digest in committed.updates:
+            blob = fetch_update(self._fetch, committed.context, address, digest)
+            try:
+                updates.check(blob, self._parameters, committed.values)
+            except MalformedError as error:
+                raise UpdateMismatch(
+                    f"the update of {address} in round {committed.context.round} is malformed: "
+                    f"{error}"
+                ) from error
+            for mark in updates.marks(blob, self._parameters):
+                if mark in seen:
+                    raise DuplicateUpdate(
+                        f"{address} and {seen[mark]} sent the same ciphertext in round "
+                        f"{committed.context.round}: not opened; cancel the round"
+                    )
+                seen[mark] = address
+            blobs[address] = blob
+        return blobs
+
+
+def told(
+    open_: Callable[[], NDArray[np.int64]],
+    committed: Committed,
+    address: str,
+    vectors: Vectors,
+    value_limit: int,
+    deviation: float,
+    derive: Callable[[bytes], bytes],
+) -> tuple[int, ...]:
+    """What is told of one update's scalars: nothing where no honest one can have them.
+
+    Args:
+        open_: gives its inner products int64[k]. Raises ForgedUpdate where it is none of an update.
+        value_limit: largest magnitude of one contributor's integer.
+        deviation: as `ScalarOpener.open`.
+        derive: 32 bytes that the key's holders alone can make of a message.
+    """
+    try:
+        found = open_()
+    except ForgedUpdate:
+        return ()
+    most = value_limit * np.abs(vectors.rows.astype(np.int64)).sum(axis=1)
+    if (np.abs(found) > most).any():
+        return ()
+    if deviation:
+        lengths = np.sqrt((vectors.rows.astype(np.float64) ** 2).sum(axis=1))
+        update = dict(committed.updates)[address]
+        about = committed.context.words() + vectors.digest() + update
+        found = found + gaussian(derive(tag("opening-noise") + about), lengths * deviation)
+    return tuple(int(one) for one in found)
+
+
+class ScalarOpener:
+    """A single key holder: opens the scalars of committed updates.
+
+    Args:
+        secret: the federation's secret key.
+        journal, fetch, budget, beside: as `ScalarRules`.
+        value_limit: largest magnitude of one contributor's integer.
     """
 
     def __init__(
@@ -130,12 +265,18 @@ class ScalarOpener:
         budget: int,
         beside: Sequence[Path] = (),
     ) -> None:
-        self._secret, self._fetch = secret, fetch
-        self._journal, self._beside = Journal(journal), [Journal(one) for one in beside]
-        self._value_limit, self._budget = value_limit, budget
+        self._secret, self._value_limit = secret, value_limit
+        self._rules = ScalarRules(
+            secret.parameters,
+            secret.public_key_digest,
+            journal,
+            fetch,
+            budget=budget,
+            beside=beside,
+        )
 
     def __repr__(self) -> str:
-        return f"ScalarOpener({self._secret!r}, {self._journal!r}, budget={self._budget})"
+        return f"ScalarOpener({self._secret!r}, {self._rules!r})"
 
     def open(
         self, committed: Committed, vectors: Vectors, deviation: float = 0.0
@@ -149,84 +290,26 @@ class ScalarOpener:
                 vector's length.
 
         Guarantees:
-            what is opened are inner products with these vectors of ciphertexts whose digests
-            the chain has, and nothing else;
-            for one round at most one list and one set of vectors, over restarts and by several
-            processes at once: it is on disk before anything is opened;
+            what is opened are inner products with these vectors of what `ScalarRules.admit`
+            gives, and nothing else;
             asked again for the same, it gives the same;
             nothing for an update with a product that no honest one can have.
         """
-        context, key = committed.context, self._secret.public_key_digest
-        self._check(committed)
-        digest, scalars = vectors.digest(), len(vectors.rows)
-        self._journal.check(context, key, digest, committed.updates)
-        spent = self._journal.scalars_elsewhere(context)
-        spent += sum(one.scalars_in_all(context) for one in self._beside)
-        if spent + scalars > self._budget:
-            raise ScalarBudget(
-                f"round {context.round} asks for {scalars} scalars of each update; {spent} were "
-                f"opened before, and the budget is {self._budget}: raise it in the key "
-                "holder's settings, or end the federation"
-            )
-        blobs = self._collect(committed)
-        self._journal.record(context, key, digest, committed.updates, [], scalars)
-        most = self._value_limit * np.abs(vectors.rows.astype(np.int64)).sum(axis=1)
-        lengths = np.sqrt((vectors.rows.astype(np.float64) ** 2).sum(axis=1))
         opened: dict[str, tuple[int, ...]] = {}
-        for address, blob in blobs.items():
-            try:
-                found = self._secret.inner_products(
-                    blob, vectors.lane, vectors.positions, vectors.rows
-                )
-            except ForgedUpdate:
-                opened[address] = ()
-                continue
-            honest = bool((np.abs(found) <= most).all())
-            if deviation:
-                found = found + self._noise(committed, address, digest, lengths * deviation)
-            opened[address] = tuple(int(one) for one in found) if honest else ()
-        return opened
-
-    def _noise(
-        self, committed: Committed, address: str, vectors: bytes, deviations: NDArray[np.float64]
-    ) -> NDArray[np.int64]:
-        update = dict(committed.updates)[address]
-        about = committed.context.words() + vectors + update
-        return gaussian(self._secret.derive(tag("opening-noise") + about), deviations)
-
-    def _check(self, committed: Committed) -> None:
-        number, updates = committed.context.round, committed.updates
-        if not updates:
-            raise NotSealed(f"round {number} has no committed update: commit the list first")
-        if committed.encryption_key_digest != self._secret.public_key_digest:
-            raise WrongEncryptionKey(
-                f"round {number} is encrypted under key {committed.encryption_key_digest.hex()}, "
-                f"this key holder opens {self._secret.public_key_digest.hex()}: give the "
-                "federation's key"
+        for address, blob in self._rules.admit(committed, vectors).items():
+            opened[address] = told(
+                partial(
+                    self._secret.inner_products,
+                    blob,
+                    vectors.lane,
+                    vectors.positions,
+                    vectors.rows,
+                ),
+                committed,
+                address,
+                vectors,
+                self._value_limit,
+                deviation,
+                self._secret.derive,
             )
-        if len({address.lower() for address, _ in updates}) < len(updates):
-            raise DuplicateUpdate(f"round {number} lists one contributor twice: not opened")
-
-    def _collect(self, committed: Committed) -> dict[str, bytes]:
-        """The listed updates, checked; no ciphertext stands twice among them."""
-        blobs: dict[str, bytes] = {}
-        seen: dict[bytes, str] = {}
-        parameters = self._secret.parameters
-        for address, digest in committed.updates:
-            blob = fetch_update(self._fetch, committed.context, address, digest)
-            try:
-                wire.check(blob, parameters, committed.values)
-            except MalformedError as error:
-                raise UpdateMismatch(
-                    f"the update of {address} in round {committed.context.round} is malformed: "
-                    f"{error}"
-                ) from error
-            for mark in update_marks(blob, parameters):
-                if mark in seen:
-                    raise DuplicateUpdate(
-                        f"{address} and {seen[mark]} sent the same ciphertext in round "
-                        f"{committed.context.round}: not opened; cancel the round"
-                    )
-                seen[mark] = address
-            blobs[address] = blob
-        return blobs
+        return opened

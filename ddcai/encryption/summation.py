@@ -6,7 +6,8 @@ bytes: coordinator, key holder and auditors each compute the sum for themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 
@@ -54,7 +55,7 @@ class SumAccumulator:
         added = 0
         try:
             for block in ciphertexts.blocks():
-                # At most 36-bit words and 1024 of them: no reduction before the end.
+                # At most 48-bit words and 2**14 of them: no reduction before the end.
                 total[added] += block
                 added += 1
         except MalformedError:
@@ -64,8 +65,8 @@ class SumAccumulator:
         self._parameters, self._values, self._words = p, ciphertexts.values, total
         self.count += 1
 
-    def words(self) -> WordArray:
-        """The sum, reduced: uint64[ciphertexts, 2, data primes, n].
+    def blocks(self) -> Iterator[WordArray]:
+        """The sum, reduced, a ciphertext at a time: uint64[2, data primes, n].
 
         Raises:
             RoundError: if nothing was added.
@@ -74,27 +75,32 @@ class SumAccumulator:
             raise RoundError("no update was added: a sum needs at least one")
         width = np.uint64(self._parameters.word_bits)
         primes = np.array(self._parameters.data_primes, dtype=np.uint64)[:, None]
-        reduced = np.empty_like(self._words)
-        for total, out in zip(self._words, reduced, strict=True):
-            # A prime p is 2**w - d with d below 2**19, and the sum is below 2**(w + 10): taking
-            # (sum >> w) * p away leaves less than 2**w + 2**29 < 2p. A wrapped difference is
-            # the larger one, so that the minimum subtracts p only where it must.
+        for total in self._words:
+            # A prime p is 2**w - d with d below 2**19, and the sum of 2**k of them is below
+            # 2**(w + k): taking (sum >> w) * p away leaves less than 2**w + 2**(k + 19) < 2p, as
+            # k + 19 < w. A wrapped difference is the larger one, so that the minimum subtracts p
+            # only where it must.
             rest = total - (total >> width) * primes
-            np.minimum(rest, rest - primes, out=out)
-        return reduced
+            yield np.minimum(rest, rest - primes)
 
     def to_blob(self) -> bytes:
-        """The sum in the wire form.
+        """The sum in the wire form, which takes as much memory again as the sum's bytes.
 
         Raises:
             RoundError: if nothing was added, or the updates cancel so that c1 = 0.
         """
-        words = self.words()
-        if not words[:, 1].max(axis=2).all():
-            raise RoundError("the sum has c1 = 0 and would be readable: an update was forged")
-        assert self._parameters is not None  # words() saw to it
+        reduced = self.blocks()
+        first = next(reduced)  # refuses an empty sum
+        assert self._parameters is not None
         assert self._values is not None
-        return to_blob(words, self._values, self._parameters)
+        checked = map(_readable_by_nobody, chain([first], reduced))
+        return to_blob(checked, self._values, self._parameters)
+
+
+def _readable_by_nobody(block: WordArray) -> WordArray:
+    if not block[1].max(axis=1).all():
+        raise RoundError("the sum has c1 = 0 and would be readable: an update was forged")
+    return block
 
 
 def add(blobs: Iterable[Blob], parameters: ParameterSet | None = None) -> bytes:

@@ -3,7 +3,7 @@
 | bytes | content |
 |---|---|
 | 1 | version, 1 |
-| 1 | kind: 1 ciphertexts, 2 public key, 3 secret key, 4 opened sum |
+| 1 | kind: 1 ciphertexts, 2 public key, 3 secret key, 4 opened sum; the compact scheme's beside |
 | 1 | parameter set's number (0 for an opened sum) |
 | 8 | number of values, little-endian (0 for keys) |
 | ... | ciphertext after ciphertext, as packed words |
@@ -23,8 +23,9 @@ below its prime; a ciphertext whose c1 is zero modulo a prime, which anybody cou
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 
 import numpy as np
 
@@ -49,6 +50,11 @@ Blob = bytes | bytearray | memoryview
 def header(kind: int, set_number: int, values: int) -> bytes:
     """The first 11 bytes of a blob."""
     return _HEADER.pack(VERSION, kind, set_number, values)
+
+
+def kind_of(blob: Blob) -> int | None:
+    """The kind that a blob says it is of, of whatever scheme; None for one too short to say."""
+    return blob[1] if isinstance(blob, bytes | bytearray) and len(blob) > 1 else None
 
 
 def read_header(blob: Blob, kind: int) -> tuple[int, int, memoryview]:
@@ -172,8 +178,13 @@ def check(
     return ciphertexts
 
 
-def to_blob(words: WordArray, values: int, parameters: ParameterSet) -> bytes:
-    """The blob of words uint64[ciphertexts, 2, data primes, n], each below its prime."""
-    parts = [header(CIPHERTEXTS, parameters.number, values)]
-    parts += [pack_words(block.reshape(-1), parameters.word_bits) for block in words]
-    return b"".join(parts)
+def to_blob(words: Iterable[WordArray], values: int, parameters: ParameterSet) -> bytes:
+    """The blob of words uint64[ciphertexts, 2, data primes, n], each below its prime.
+
+    A ciphertext is taken at a time, and none is kept beside the blob.
+    """
+    blob = BytesIO()
+    blob.write(header(CIPHERTEXTS, parameters.number, values))
+    for block in words:
+        blob.write(pack_words(block.reshape(-1), parameters.word_bits))
+    return blob.getvalue()

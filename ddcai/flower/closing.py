@@ -1,4 +1,4 @@
-"""What ends a round: the key holder's opening of the sum, and the contributors' signatures."""
+"""What ends a round: the key holders' opening of the sum, and the contributors' signatures."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from ddcai.chain.records import RoundRecord
 from ddcai.errors import ConfigurationError, MalformedError, RoundError, VerificationError
 from ddcai.flower import messages
 from ddcai.flower.asking import Asking
+from ddcai.flower.holders import HoldersAsked, Said
 from ddcai.rounds.coordinator import Coordinator
 from ddcai.rounds.keyholder import Opening
 from ddcai.rounds.result import Result
@@ -14,17 +15,29 @@ from ddcai.rounds.result import Result
 def open_sum(
     asking: Asking, coordinator: Coordinator, record: RoundRecord
 ) -> tuple[Opening, Result]:
-    """Has the key holder open a sealed sum, and computes the round's result from it.
+    """Has a sealed sum opened by who holds the key, and computes the round's result from it.
 
     Raises:
         RoundError: the key holder refuses what is on chain, or there is no model in what it
             opened; asking again would change nothing.
         RoundPaused: it is away, or something about it must be mended first.
     """
-    reply = asking.key_holder(messages.OPEN_SUM)
+    party, context = coordinator.party, asking.context
+    holder = party.federation.key_holder_of(record.number)
     try:
-        fields = messages.read_reply(reply.content, ("opened", "signature"))
-        opening = Opening.of(asking.context, fields["opened"], fields["signature"])
+        if isinstance(holder, str):
+            reply = asking.key_holder(messages.OPEN_SUM, {})
+            fields = messages.read_reply(reply.content, ("opened", "signature"))
+            opening = Opening.of(context, fields["opened"], fields["signature"])
+        else:
+
+            def read(value: bytes, signature: bytes) -> Said:
+                digest = Opening.of(context, value, signature).digest
+                message = party.opening_message(record, digest)
+                return Said(value=value, message=message, signature=signature)
+
+            joined = HoldersAsked(asking, holder, messages.OPEN_SUM, {}, read).open()
+            opening = Opening.of(context, joined.value, joined.signature)
         return opening, coordinator.result(record, opening)
     except (MalformedError, VerificationError, ConfigurationError) as error:
         raise RoundError(f"round {record.number} was opened, but has no result: {error}") from error

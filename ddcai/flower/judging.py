@@ -5,13 +5,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
+from ddcai.chain.account_signatures import SIGNATURE_BYTES
 from ddcai.chain.assessment import WindowRecord, WindowState
 from ddcai.chain.records import RoundRecord
 from ddcai.errors import DdcaiError, MalformedError, RoundError, VerificationError
+from ddcai.event_log import about
 from ddcai.flower import messages
 from ddcai.flower.asking import Asking
+from ddcai.flower.holders import HoldersAsked, Said
 from ddcai.rounds.coordinator import Coordinator
+from ddcai.rounds.party import Party
 from ddcai.rounds.scalars import OpenedScalars
 from ddcai.rounds.verdicts import WindowJudge
 
@@ -30,8 +35,10 @@ def draw(coordinator: Coordinator, record: RoundRecord) -> RoundRecord:
     return coordinator.draw(record)
 
 
-def open_scalars(asking: Asking, record: RoundRecord, anchor: bytes | None) -> OpenedScalars:
-    """Has the key holder open the scalars that a drawn round is judged by.
+def open_scalars(
+    party: Party, asking: Asking, record: RoundRecord, anchor: bytes | None
+) -> OpenedScalars:
+    """Has the key holder, or the key holders, open the scalars that a drawn round is judged by.
 
     Args:
         anchor: digest of the published anchor; None where the rule needs none.
@@ -40,7 +47,8 @@ def open_scalars(asking: Asking, record: RoundRecord, anchor: bytes | None) -> O
         RoundError: it refuses; or it answered with no scalars.
         RoundPaused: it is away, or something about it must be mended first.
     """
-    return _scalars(asking, messages.OPEN_SCALARS, {"anchor": anchor or b""}, record.number)
+    fields = {"anchor": anchor or b""}
+    return _scalars(party, asking, messages.OPEN_SCALARS, fields, record.number)
 
 
 def judge_windows(
@@ -66,7 +74,8 @@ def judge_windows(
         try:
             _judge_window(coordinator, judge, window, until, asking_about)
         except DdcaiError as error:
-            log.warning("window %d has no verdict yet: %s", number, error)
+            facts = about("no_verdict_yet", window=number)
+            log.warning("window %d has no verdict yet: %s", number, error, extra=facts)
             return  # the next one goes on from this one's
 
 
@@ -79,9 +88,10 @@ def _judge_window(
 ) -> None:
     movement = {
         number: _scalars(
+            coordinator.party,
             asking_about(f"the movement of round {number}", number),
             messages.OPEN_MOVEMENT,
-            None,
+            {},
             number,
         )
         for number in judge.judged_rounds(window, until)
@@ -102,14 +112,33 @@ def _judge_window(
         window.number,
         kept,
         len(verdicts.by_contributor),
+        extra=about("window_judged", last.number, window=window.number),
     )
 
 
 def _scalars(
-    asking: Asking, action: str, fields: dict[str, bytes] | None, number: int
+    party: Party,
+    asking: Asking,
+    action: str,
+    fields: dict[str, bytes],
+    number: int,
 ) -> OpenedScalars:
-    reply = asking.key_holder(action, fields)
+    record = party.federation.round(number)
+    holder = party.federation.key_holder_of(number)
+    movement = action == messages.OPEN_MOVEMENT
     try:
-        return OpenedScalars.from_blob(messages.read_reply(reply.content, ("scalars",))["scalars"])
+        if isinstance(holder, str):
+            reply = asking.key_holder(action, fields)
+            blob = messages.read_reply(reply.content, ("scalars",))["scalars"]
+            return OpenedScalars.from_blob(blob)
+
+        def read(value: bytes, _: bytes) -> Said:
+            scalars = OpenedScalars.from_blob(value)
+            message = scalars.message(party, record, movement=movement)
+            unsigned = replace(scalars, signature=bytes(SIGNATURE_BYTES)).to_blob()
+            return Said(value=unsigned, message=message, signature=scalars.signature)
+
+        joined = HoldersAsked(asking, holder, action, fields, read).open()
+        return replace(OpenedScalars.from_blob(joined.value), signature=joined.signature)
     except (MalformedError, VerificationError) as error:
         raise RoundError(f"the key holder opened no scalars of round {number}: {error}") from error

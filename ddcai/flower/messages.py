@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from eth_utils.address import is_address, is_checksum_address, to_checksum_address
@@ -30,6 +30,8 @@ QUERIES = (IDENTIFY, OPEN_SUM, OPEN_SCALARS, OPEN_MOVEMENT, ATTEST, ATTEST_VERDI
 ARRAYS, CONFIG, METRICS = "arrays", "config", "metrics"  # as Flower's own strategies have them
 _ROUND, _UPDATE, _REPLY, _REFUSED = "ddcai-round", "ddcai-update", "ddcai-reply", "ddcai-refused"
 _CIPHERTEXT = "ciphertext"
+
+_Record = TypeVar("_Record", ArrayRecord, ConfigRecord, MetricRecord)
 
 _NPY_HEADER_BYTES = 128  # of a vector, in version 1.0 of numpy's format
 _CHAIN_ID = re.compile(r"[0-9]{1,77}")  # 77 digits fit 256 bits
@@ -55,7 +57,7 @@ def round_context(content: RecordDict) -> RoundContext:
     Raises:
         MalformedError: if it is missing or of another form: not a ddcai coordinator.
     """
-    record = content.config_records.get(_ROUND)
+    record = record_of(content, _ROUND, ConfigRecord)
     try:
         if record is None:
             raise KeyError(_ROUND)
@@ -87,6 +89,17 @@ def instruction(
     if reply is not None:
         content[_REPLY] = _bytes_record(reply)
     return content
+
+
+def record_of(content: RecordDict, name: str, kind: type[_Record]) -> _Record | None:
+    """The record of that name; None if there is none, or one of another type.
+
+    Flower's own ``array_records``, ``config_records`` and ``metric_records`` make an object that
+    refers to itself: the message that they are of stays in memory until the garbage collector
+    comes, which counts objects and not their bytes. Of large updates dozens would stay.
+    """
+    record = content.get(name)
+    return record if isinstance(record, kind) else None
 
 
 def to_arrays(model: State) -> ArrayRecord:
@@ -141,12 +154,11 @@ class UpdateReply:
         """
         if set(content) != {_UPDATE, _REPLY, METRICS}:
             raise MalformedError(f"a reply with records {sorted(content)}: not an update")
-        try:
-            arrays = content.array_records[_UPDATE]
-            record = content.config_records[_REPLY]
-            metrics = content.metric_records[METRICS]
-        except KeyError as error:
-            raise MalformedError(f"record {error} is of another type") from error
+        arrays = record_of(content, _UPDATE, ArrayRecord)
+        record = record_of(content, _REPLY, ConfigRecord)
+        metrics = record_of(content, METRICS, MetricRecord)
+        if arrays is None or record is None or metrics is None:
+            raise MalformedError("a record of a reply is of another type than an update's")
         if set(arrays) != {_CIPHERTEXT}:
             raise MalformedError(f"arrays {sorted(arrays)}: only a ciphertext is taken")
         contributor = record.get("contributor")
@@ -198,7 +210,7 @@ def read_reply(content: RecordDict, names: Iterable[str]) -> dict[str, bytes]:
     Raises:
         MalformedError: if one is missing or of another type.
     """
-    record = content.config_records.get(_REPLY)
+    record = record_of(content, _REPLY, ConfigRecord)
     fields: dict[str, bytes] = {}
     for name in names:
         value = None if record is None else record.get(name)
@@ -206,6 +218,56 @@ def read_reply(content: RecordDict, names: Iterable[str]) -> dict[str, bytes]:
             raise MalformedError(f"the message has no bytes named {name!r}")
         fields[name] = value
     return fields
+
+
+def reply_bytes(content: RecordDict) -> dict[str, bytes]:
+    """All named byte strings of a reply."""
+    record = record_of(content, _REPLY, ConfigRecord) or ConfigRecord()
+    return {name: value for name, value in record.items() if isinstance(value, bytes)}
+
+
+_BITMAP_BYTES = 8
+_RESPONDERS, _SHARE = "responders", "share-{}"
+
+
+def numbers_to_bytes(numbers: Iterable[int]) -> bytes:
+    """Holders' numbers, each below 64, as a bitmap of 8 bytes."""
+    return sum(1 << number for number in set(numbers)).to_bytes(_BITMAP_BYTES, "big")
+
+
+def numbers_from_bytes(bitmap: bytes) -> tuple[int, ...]:
+    """Reads what `numbers_to_bytes` gives. Raises MalformedError for anything else."""
+    if len(bitmap) != _BITMAP_BYTES:
+        raise MalformedError(f"a list of holders has {_BITMAP_BYTES} bytes, not {len(bitmap)}")
+    word = int.from_bytes(bitmap, "big")
+    return tuple(number for number in range(8 * _BITMAP_BYTES) if word >> number & 1)
+
+
+def holders_question(
+    fields: Mapping[str, bytes], responders: Iterable[int], shares: Mapping[int, bytes]
+) -> dict[str, bytes]:
+    """The fields of a question to key holders that open together.
+
+    Args:
+        fields: those of the question itself.
+        responders: numbers of the holders that take part.
+        shares: theirs, by number, where they are to be put together; none where they are asked for.
+    """
+    carried = {_SHARE.format(number): share for number, share in shares.items()}
+    return {**fields, _RESPONDERS: numbers_to_bytes(responders), **carried}
+
+
+def read_holders_question(content: RecordDict) -> tuple[tuple[int, ...], dict[int, bytes]]:
+    """The responders and the shares of such a question.
+
+    Raises:
+        MalformedError: it names no responders, or a share is none of theirs.
+    """
+    responders = numbers_from_bytes(read_reply(content, (_RESPONDERS,))[_RESPONDERS])
+    carried = reply_bytes(content)
+    present = [number for number in responders if _SHARE.format(number) in carried]
+    names = {_SHARE.format(number): number for number in present}
+    return responders, {names[name]: one for name, one in read_reply(content, names).items()}
 
 
 def _bytes_record(fields: Mapping[str, bytes]) -> ConfigRecord:
@@ -250,7 +312,7 @@ def refused(message: Message) -> Refused | None:
     """Why a node did not do as asked; None if it did."""
     if message.has_error():
         return Refused("", f"Flower error {message.error.code}")
-    record = message.content.config_records.get(_REFUSED)
+    record = record_of(message.content, _REFUSED, ConfigRecord)
     if record is None:
         return None
     kind, meaning = (_shown(record.get(name)) for name in ("kind", "meaning"))

@@ -24,18 +24,22 @@ from ddcai.errors import (
     ContractReverted,
     DdcaiError,
     MalformedError,
+    Reorganised,
     RoundError,
     RoundPaused,
     TooFewAccepted,
     UpdateMismatch,
     VerificationError,
 )
+from ddcai.event_log import about
 from ddcai.flower import messages
-from ddcai.flower.asking import Asking, Patience, utc
+from ddcai.flower.asking import Asking, Patience
 from ddcai.flower.closing import attest, open_sum
 from ddcai.flower.judging import draw, judge_windows, open_scalars
-from ddcai.flower.report import Progress, RoundReport, mean_metrics
+from ddcai.flower.report import Progress, RoundReport, Timer, mean_metrics
 from ddcai.flower.roster import Roster, gather, look
+from ddcai.flower.training import UpdatesAsked
+from ddcai.flower.waiting import Waiting, receive, utc
 from ddcai.models import state
 from ddcai.models.state import State
 from ddcai.rounds.collection import Collection
@@ -49,6 +53,12 @@ _POLL_S = 1.0
 _SETTLE_S = 300.0
 # A verdict can wait for the next round; a round should not wait for a verdict.
 _VERDICT_S = 60.0
+# So often in a row a round goes on from what the chain took back, or an endpoint does not show.
+_TAKEN_BACK = 20
+
+
+def _may_go_on(error: DdcaiError) -> bool:
+    return not isinstance(error, ContractReverted) or error.name == "WrongState"
 
 
 class EncryptedFedAvg(Strategy):
@@ -58,6 +68,8 @@ class EncryptedFedAvg(Strategy):
         coordinator: the coordinator's side of the federation.
         join_timeout_s: how long to wait for all members before the first round starts with
             those present; later rounds wait only for as many as a round needs.
+        leave_out: accounts of key holders that are not asked.
+        require_node_keys: leave out accounts that bound no node key on chain.
         report: called with a `RoundReport` after each round.
     """
 
@@ -66,12 +78,14 @@ class EncryptedFedAvg(Strategy):
         coordinator: Coordinator,
         *,
         join_timeout_s: float = 300.0,
+        leave_out: frozenset[str] = frozenset(),
+        require_node_keys: bool = False,
         report: Callable[[RoundReport], None] | None = None,
     ) -> None:
         self.coordinator = coordinator
         self.join_timeout_s = join_timeout_s
         self._report = report
-        self._roster = Roster()
+        self._roster = Roster(left_out=leave_out, require_node_keys=require_node_keys)
         self._waited = False
         self._collection: Collection | None = None
         self._progress = Progress()
@@ -93,7 +107,15 @@ class EncryptedFedAvg(Strategy):
             rules.quorum_numerator,
             rules.quorum_denominator,
             rules.deposit_wei,
+            extra=about("federation"),
         )
+        if federation.key_holders() is None:
+            log.warning(
+                "a single key holder, %s, has this federation's key, and could read every update: "
+                "for trials only",
+                rules.key_holder,
+                extra=about("single_key_holder", party=rules.key_holder),
+            )
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -102,18 +124,19 @@ class EncryptedFedAvg(Strategy):
 
         Its configuration has ``train-encoder``: whether the round trains more than the head.
         """
+        make = self._training_message(server_round, arrays, config)
+        most = self.coordinator.party.config.encryption.max_updates
+        return [make(node) for node in list(self._roster.contributors.values())[:most]]
+
+    def _training_message(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord
+    ) -> Callable[[int], Message]:
         config["server-round"] = server_round
         training = self.coordinator.party.config.training
         config["train-encoder"] = training.trains_encoder(server_round)
         content = messages.instruction(self._context(server_round), config=config, arrays=arrays)
-        nodes = list(self._roster.contributors.values())
-        most = self.coordinator.party.config.encryption.max_contributors
-        if len(nodes) > most:
-            log.warning("round %d: %d of %d contributors fit", server_round, most, len(nodes))
-        return [
-            Message(content, node, messages.TRAIN, group_id=str(server_round))
-            for node in nodes[:most]
-        ]
+        group = str(server_round)
+        return lambda node: Message(content, node, messages.TRAIN, group_id=group)
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
@@ -128,13 +151,17 @@ class EncryptedFedAvg(Strategy):
         for reply in replies:
             why = messages.refused(reply)
             if why is not None:
-                log.warning("round %d: a contributor sent no update: %s", server_round, why)
+                node = self._roster.account_of(reply.metadata.src_node_id)
+                facts = about("update_missing", server_round, node)
+                log.warning("a contributor sent no update: %s", why, extra=facts)
                 continue
             try:
                 update = messages.UpdateReply.from_content(reply.content)
                 self._collection.add(update.contributor, update.ciphertext)
             except (MalformedError, UpdateMismatch) as error:
-                log.warning("round %d: an update is dropped: %s", server_round, error)
+                node = self._roster.account_of(reply.metadata.src_node_id)
+                facts = about("update_dropped", server_round, node)
+                log.warning("an update is dropped: %s", error, extra=facts)
                 continue
             self._progress.update_bytes = len(update.ciphertext)
             self._progress.metrics.append(update.metrics)
@@ -185,12 +212,15 @@ class EncryptedFedAvg(Strategy):
                 again, the strategy goes on with it.
         """
         self.summary()
+        self.coordinator.party.wait_for_pending()
         left = frozenset(range(self._last_finished() + 1, num_rounds + 1))
         if left:
             require_budget(self.coordinator.party, num_rounds, left)
+            self._warn_of_the_key()
         result = Result()
         model = self._first_model(initial_arrays)
         self._evaluate(evaluate_fn, self._last_finished(), model, result)
+        taken_back = 0
         try:
             self._end_expired()
             while self._unfinished(num_rounds):
@@ -198,9 +228,17 @@ class EncryptedFedAvg(Strategy):
                     self.coordinator.require_root_set()
                 try:
                     done = self._round(grid, train_config or ConfigRecord(), timeout)
-                except TooFewAccepted:
-                    continue  # it is cancelled; of the next round's updates more may pass
-                number, model, metrics = done
+                except TooFewAccepted as error:  # it is cancelled: the next one's may pass
+                    log.warning("%s", error)
+                    continue
+                except (ContractReverted, Reorganised) as error:
+                    # The chain is not where it was, or the endpoint shows it as it was: go on.
+                    taken_back += 1
+                    if not _may_go_on(error) or taken_back > _TAKEN_BACK:
+                        raise
+                    log.warning("%s", error)
+                    continue
+                (number, model, metrics), taken_back = done, 0
                 result.train_metrics_clientapp[number] = metrics
                 self._evaluate(evaluate_fn, number, model, result)
                 self._judge_windows(grid, timeout)
@@ -211,6 +249,18 @@ class EncryptedFedAvg(Strategy):
         self._settle(grid, min(timeout, _SETTLE_S))
         result.arrays = messages.to_arrays(model)
         return result
+
+    def _warn_of_the_key(self) -> None:
+        use = self.coordinator.key_use()
+        if use is not None and use.scarce:
+            log.warning(
+                "the key of epoch %d opens %d more rounds, of %d in all: have its holders make the "
+                "next one with `ddcai keys ceremony`",
+                use.epoch,
+                use.rounds_left,
+                use.rounds,
+                extra=about("key_scarce", rounds_left=use.rounds_left),
+            )
 
     def _first_model(self, initial: ArrayRecord | None) -> State:
         federation = self.coordinator.party.federation
@@ -233,7 +283,8 @@ class EncryptedFedAvg(Strategy):
             return
         record = federation.round(last)
         if not record.settled and self.coordinator.now() > record.finalize_deadline:
-            log.warning("round %d missed its deadline: it is cancelled", last)
+            facts = about("round_cancelled", last)
+            log.warning("round %d missed its deadline: it is cancelled", last, extra=facts)
             self.coordinator.cancel(record)
 
     def _unfinished(self, num_rounds: int) -> bool:
@@ -268,10 +319,12 @@ class EncryptedFedAvg(Strategy):
         self._waited = True
         with self._step("open"):
             record = coordinator.open_round()
+            self._progress.round = record.number
             base = coordinator.party.model(record.base_model_digest)
         try:
             if record.state is RoundState.OPEN:
                 record = self._train(grid, record, base, config, timeout)
+                self._collection = None  # its sum is in the store
             if record.state is RoundState.COMMITTED:
                 record = self._judge(grid, record, timeout)
             with self._step("open_sum"):
@@ -282,47 +335,49 @@ class EncryptedFedAvg(Strategy):
             with self._step("finalize"):
                 coordinator.finalize(record, opening, result, signatures)
         except RoundError as error:
+            self.coordinator.require_there(record)
             self._cancel(record, error)
             raise
         except RoundPaused as error:
+            self.coordinator.require_there(record)
             if coordinator.now() <= record.finalize_deadline:
                 raise
             self._cancel(record, error)
             raise RoundError(f"{error}: too late, it was cancelled") from error
         except ContractReverted as error:
+            self.coordinator.require_there(record)
             if error.name != "DeadlinePassed":
                 raise
             self._cancel(record, error)
             raise RoundError(f"round {record.number} missed its deadline: {error}") from error
-        metrics = mean_metrics(self._progress.metrics)
+        report = RoundReport.of(record, result.model_digest, self._progress)
         if self._report is not None:
-            listed = {item.address for item in record.sealed}
-            self._report(
-                RoundReport(
-                    round=record.number,
-                    contributors=tuple(item.address for item in record.sealed),
-                    left_out=tuple(
-                        item.address for item in record.submissions if item.address not in listed
-                    ),
-                    update_bytes=self._progress.update_bytes,
-                    seconds=self._progress.seconds,
-                    model_digest=result.model_digest,
-                    metrics=metrics,
-                )
-            )
-        return record.number, result.model, MetricRecord(dict(metrics))
+            self._report(report)
+        return record.number, result.model, MetricRecord(dict(report.metrics))
 
     def _train(
         self, grid: Grid, record: RoundRecord, base: State, config: ConfigRecord, timeout: float
     ) -> RoundRecord:
+        party = self.coordinator.party
         self._collection = self.coordinator.collect(record, base)
         with self._step("train"):
-            sent = self.configure_train(record.number, messages.to_arrays(base), config, grid)
+            make = self._training_message(record.number, messages.to_arrays(base), config)
+            most, there = party.config.encryption.max_updates, len(self._roster.contributors)
+            if there > most:
+                facts = about("contributors_left_out", record.number)
+                log.warning("%d of %d contributors fit", most, there, extra=facts)
+            look_again, size = partial(self._look, grid), self._collection.update_bytes
+            least = party.federation.rules().min_contributors
+            stored = self._collection.add_from_store
+            asked = UpdatesAsked(grid, self._roster, look_again, make, stored, least, most, size)
             wait_s = self._left_s(record.submit_deadline, timeout)
-            self.aggregate_train(record.number, grid.send_and_receive(sent, timeout=wait_s))
+            until, number = time.time() + wait_s, record.number
+            waiting = Waiting(f"round {number}: an update", until, round_=number)
+            self.aggregate_train(number, asked.replies(wait_s, waiting))
         with self._step("seal"):
             # Leaving somebody out costs its deposit, so it has until the deadline to deliver.
-            said = False
+            until, number = record.submit_deadline, record.number
+            waiting = Waiting(f"round {number}: a committed update", until, round_=number)
             while True:
                 over = self.coordinator.now() > record.submit_deadline
                 if over or self.coordinator.everybody_delivered(record, self._collection):
@@ -334,13 +389,9 @@ class EncryptedFedAvg(Strategy):
                         # The chain's clock is behind ours, or somebody submitted just now.
                         if error.name != "DeadlineNotReached":
                             raise
-                if not said:
-                    log.info(
-                        "round %d: waiting for a committed update until %s UTC",
-                        record.number,
-                        time.strftime("%H:%M:%S", time.gmtime(record.submit_deadline)),
-                    )
-                    said = True
+                committed = [one.address for one in party.federation.round(number).submissions]
+                accepted = set(self._collection.accepted)
+                waiting.tell(f"contributor {one}" for one in committed if one not in accepted)
                 time.sleep(_POLL_S)
                 self._collection.add_from_store()
 
@@ -350,7 +401,9 @@ class EncryptedFedAvg(Strategy):
             record = draw(self.coordinator, record)
         with self._step("judge"):
             anchor = self.coordinator.publish_anchor(record)
-            scalars = open_scalars(self._asking(grid, record, timeout), record, anchor)
+            scalars = open_scalars(
+                self.coordinator.party, self._asking(grid, record, timeout), record, anchor
+            )
             try:
                 return self.coordinator.seal_judged(record, anchor, scalars)
             except VerificationError as error:
@@ -376,24 +429,29 @@ class EncryptedFedAvg(Strategy):
         subject: str = "",
         patience: Patience | None = None,
     ) -> Asking:
+        what = subject or f"round {record.number}"
+        patience = patience or Patience(self._left_s(record.finalize_deadline, timeout))
         return Asking(
             grid=grid,
             roster=self._roster,
-            look_again=partial(self._look, grid),
+            look_again=partial(self._look, grid, record),
             context=self._context(record.number),
-            subject=subject or f"round {record.number}",
-            patience=patience or Patience(self._left_s(record.finalize_deadline, timeout)),
+            subject=what,
+            patience=patience,
             before=utc(record.finalize_deadline),
+            holder=self.coordinator.party.federation.rules().key_holder,
+            waiting=Waiting(what, time.time() + patience.left_s, round_=record.number),
         )
 
-    def _look(self, grid: Grid) -> None:
-        federation = self.coordinator.party.federation
-        members = {item.address for item in federation.members() if item.active}
-        look(grid, self._roster, self._context(0), members, federation.rules().key_holder)
+    def _look(self, grid: Grid, record: RoundRecord | None = None) -> None:
+        if record is not None:
+            self.coordinator.require_there(record)
+        look(grid, self._roster, self._context(0), self.coordinator.party)
 
     def _cancel(self, record: RoundRecord, why: Exception) -> None:
         """Cancels a round because of an error, which is not to be lost if that fails too."""
-        log.error("round %d is cancelled: %s", record.number, why)
+        facts = about("round_cancelled", record.number)
+        log.error("round %d is cancelled: %s", record.number, why, extra=facts)
         try:
             self.coordinator.cancel(record)
         except DdcaiError as error:
@@ -401,6 +459,7 @@ class EncryptedFedAvg(Strategy):
                 "round %d could not be cancelled; after its deadline anybody can: %s",
                 record.number,
                 error,
+                extra=about("cancel_failed", record.number),
             )
 
     def _settle(self, grid: Grid, timeout: float) -> None:
@@ -412,10 +471,10 @@ class EncryptedFedAvg(Strategy):
             content = messages.instruction(self._context(0))
             kind = f"query.{messages.SETTLE}"
             sent = [Message(content, n, kind) for n in self._roster.contributors.values()]
-            for reply in grid.send_and_receive(sent, timeout=timeout) if sent else ():
+            for reply in receive(grid, sent, timeout):
                 why = messages.refused(reply)
                 if why is not None:
-                    log.warning("a contributor could not settle: %s", why)
+                    log.warning("a contributor could not settle: %s", why, extra=about("settle"))
         except Exception:  # no reason to lose a result, or to hide another error
             log.exception("not everybody took back what is its own: each can do so itself")
 
@@ -437,19 +496,5 @@ class EncryptedFedAvg(Strategy):
     def _left_s(self, deadline: int, timeout: float) -> float:
         return max(1.0, min(timeout, deadline - self.coordinator.now()))
 
-    def _step(self, name: str) -> _Timer:
-        return _Timer(self._progress.seconds, name)
-
-
-class _Timer:
-    """Adds the time of a ``with`` block to a table."""
-
-    def __init__(self, table: dict[str, float], name: str) -> None:
-        self._table, self._name = table, name
-
-    def __enter__(self) -> None:
-        self._started = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        spent = time.perf_counter() - self._started
-        self._table[self._name] = self._table.get(self._name, 0.0) + spent
+    def _step(self, name: str) -> Timer:
+        return Timer(self._progress, name)

@@ -9,14 +9,7 @@ the same bytes: two different updates for one round are never encrypted.
 from __future__ import annotations
 
 import logging
-import os
-import secrets
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
 
 from ddcai import digests
 from ddcai.chain.assessment import WindowState
@@ -25,23 +18,23 @@ from ddcai.chain.transactions import Receipt
 from ddcai.encryption.opening import opened_from_blob
 from ddcai.errors import (
     AttestationRefused,
-    DataError,
     MalformedError,
+    NotOpen,
     NotSealed,
     PolicyError,
     StoreError,
     VerificationError,
 )
-from ddcai.keyfile import write_atomically
+from ddcai.event_log import about
 from ddcai.models import state
 from ddcai.models.state import State
-from ddcai.models.trained import require_rest_unchanged, trained_part
 from ddcai.quorum import AttestationKey
 from ddcai.rounds.judging import Judge
 from ddcai.rounds.party import Party
-from ddcai.rounds.privacy import require_budget, with_noise
-from ddcai.rounds.result import next_model, quantiser
+from ddcai.rounds.privacy import require_budget
+from ddcai.rounds.result import next_model
 from ddcai.rounds.settling import settle_windows
+from ddcai.rounds.update import Update, UpdateMaker, write_or_read
 from ddcai.rounds.verdicts import WindowJudge, WindowVerdicts
 
 log = logging.getLogger("ddcai.node")
@@ -50,24 +43,7 @@ log = logging.getLogger("ddcai.node")
 SUBMIT_GAS = 150_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Update:
-    """An encrypted update, ready to be sent, and facts about it that reveal no data.
-
-    Attributes:
-        blob: the ciphertexts in wire form.
-        digest: `ddcai.digests.update_digest` of them.
-        metrics: ``clamped_share``, the share of coordinates that met the range's end, 0 to 1, and
-            ``encrypt_s``, the seconds that clipping, quantising and encryption took. Empty where
-            updates get noise: both follow from the data, and get none.
-    """
-
-    blob: bytes
-    digest: bytes
-    metrics: Mapping[str, float] = field(default_factory=dict)
-
-
-class Contributor:
+class Contributor(UpdateMaker):
     """One contributor of one federation.
 
     Args:
@@ -77,25 +53,28 @@ class Contributor:
     """
 
     def __init__(self, party: Party, key: AttestationKey, folder: Path) -> None:
-        self.party, self.folder = party, folder
+        super().__init__(party, folder)
         self._key = key
 
     def check_round(self, round_: int, base: State) -> RoundRecord:
         """Refuses to train unless the chain says what the coordinator says.
 
         Raises:
-            PolicyError: the round is not open, takes no more updates, has another base model,
-                this account is no active member, or its attestation key is not the
-                registered one.
-            PrivacyBudgetSpent: the round would bring epsilon above the budget.
+            NotOpen: the round is not open, or the chain does not say so yet.
+            PolicyError: it takes no more updates, has another base model, this account is no
+                active member, or its attestation key is not the registered one.
+            PolicyLimit: the node's policy does not allow the round.
+            PrivacyBudgetSpent: the round would bring epsilon above the budget, or the node's.
             InsufficientBalance: the account cannot pay deposit and gas.
         """
         federation, address = self.party.federation, self.party.address
         record = federation.round(round_)
         if record.state is not RoundState.OPEN:
-            raise PolicyError(
+            raise NotOpen(
                 f"round {round_} is {record.state.name} on chain, not open: nothing to train for"
             )
+        if self.party.guard is not None:
+            self.party.guard.check_training(self.party, record)
         require_budget(self.party, round_, self._attested())
         if state.digest(base) != record.base_model_digest:
             raise PolicyError(
@@ -118,11 +97,12 @@ class Contributor:
         return record
 
     def _check_room(self, record: RoundRecord) -> None:
-        most = self.party.config.encryption.max_contributors
+        most = self.party.config.encryption.max_updates
         if len(record.submissions) >= most:
             raise PolicyError(
                 f"round {record.number} has {len(record.submissions)} updates, and "
-                f"encryption.max_contributors is {most}: one more could not be added"
+                f"encryption.max_contributors and group_size allow {most}: one more could not be "
+                "added"
             )
         now = self.party.federation.block_time()
         if now > record.submit_deadline:
@@ -131,86 +111,50 @@ class Contributor:
                 f"time is {now}: wait for the next round"
             )
 
-    def known_update(self, record: RoundRecord) -> Update | None:
-        """The update already made for a round, if there is one: never make a second."""
-        path = self._update_path(record)
-        if not path.exists():
-            return None
-        blob = path.read_bytes()
-        return Update(blob=blob, digest=self._digest(record, blob))
-
-    def protect(
-        self, record: RoundRecord, base: State, trained: State, num_examples: int
-    ) -> Update:
-        """Clips, quantises and encrypts ``trained - base``, and remembers the result; where the
-        federation has privacy, it is bounded as integers and gets its noise before encryption.
-
-        Args:
-            record: the open round.
-            base: the model that the round started from.
-            trained: the model after local training; same names, shapes, float32.
-            num_examples: how many examples it was trained on; travels encrypted.
-
-        Raises:
-            DataError: for other names or shapes, NaN or infinite weights, no examples; in a
-                round that trains the head alone, for a change of anything else.
-            RoundError: too large a share of coordinates is out of range.
-            PrivacyBudgetSpent: the round would bring epsilon above the budget.
-        """
-        known = self.known_update(record)
-        if known is not None:
-            return known
-        require_budget(self.party, record.number, self._attested())
-        started = time.perf_counter()
-        _check_like(trained, base)
-        config, number = self.party.config, record.number
-        require_rest_unchanged(config, base, trained, number)
-        local, start = (
-            state.flatten(trained_part(config, model, number)) for model in (trained, base)
-        )
-        delta = local.astype(np.float64) - start
-        encoded = quantiser(config).encode(delta, num_examples)
-        blob = self.party.public_key.encrypt(with_noise(config, encoded.values))
-        kept = _write_once(self._update_path(record), blob)
-        if kept != blob:  # another process of this node was first: one update a round
-            return Update(blob=kept, digest=self._digest(record, kept))
-        metrics = {
-            "clamped_share": encoded.clamped_share,
-            "encrypt_s": time.perf_counter() - started,
-        }
-        return Update(
-            blob=blob,
-            digest=self._digest(record, blob),
-            metrics=metrics if config.privacy is None else {},
-        )
-
     def submit(self, record: RoundRecord, update: Update) -> Receipt | None:
-        """Commits the digest with the deposit, once a round, then publishes the ciphertext.
+        """Commits an update, then publishes it.
 
         In this order: who could read a ciphertext before its digest is on chain could commit
-        a copy of it first. The store's refusal is no error here, since the coordinator gets
-        the ciphertext too and stores it.
+        a copy of it first.
+
+        Returns None where the chain holds this digest already.
+
+        Raises:
+            PolicyError, TransactionPending: as `commit`.
+        """
+        receipt = self.commit(record, update)
+        self.publish(record, update)
+        return receipt
+
+    def commit(self, record: RoundRecord, update: Update) -> Receipt | None:
+        """Commits an update's digest with the deposit, once a round.
 
         Returns None where the chain holds this digest already.
 
         Raises:
             PolicyError: the chain holds another digest for this account: two clients use it.
+            TransactionPending: what this account sent before is not mined.
         """
         federation, address = self.party.federation, self.party.address
+        self.party.wait_for_pending()
         committed = federation.update_digest(record.number, address)
         if committed is not None and committed != update.digest:
             raise PolicyError(
                 f"{address} has already submitted {committed.hex()} in round {record.number}: "
                 "two clients must not share one account"
             )
-        receipt = None
-        if committed is None:
-            receipt = federation.submit_update(record.number, update.digest)
+        if committed is not None:
+            return None
+        return federation.submit_update(record.number, update.digest)
+
+    def publish(self, record: RoundRecord, update: Update) -> None:
+        """Puts a committed update into the store. Its refusal is no error here, since the
+        coordinator gets the ciphertext, too, and stores it."""
         try:
             self.party.store.put(update.digest, update.blob)
         except StoreError as error:
-            log.warning("round %d: the update goes by message only: %s", record.number, error)
-        return receipt
+            facts = about("store_failed", record.number, self.party.address)
+            log.warning("the update goes by message only: %s", error, extra=facts)
 
     def attest(self, round_: int, opened: bytes, opening_signature: bytes) -> bytes:
         """Recomputes the round's result and signs it.
@@ -312,6 +256,7 @@ class Contributor:
             rounds: which rounds to look at; all by default.
         """
         federation, address = self.party.federation, self.party.address
+        self.party.wait_for_pending()
         looked_at = range(1, federation.last_round() + 1) if rounds is None else rounds
         for number in looked_at:
             path = self.folder / f"round-{number}.update"
@@ -329,54 +274,8 @@ class Contributor:
             receipts += settle_windows(federation.assessment(), address)
         return receipts
 
-    def _digest(self, record: RoundRecord, blob: bytes) -> bytes:
-        return digests.update_digest(self.party.context(record.number), self.party.address, blob)
-
-    def _update_path(self, record: RoundRecord) -> Path:
-        return self.folder / f"round-{record.number}.update"
-
-    def _attested(self) -> frozenset[int]:
-        """Rounds whose opened sum this contributor saw, whatever the chain shows."""
-        paths = self.folder.glob("round-*.attested")
-        return frozenset(int(path.stem.removeprefix("round-")) for path in paths)
-
     def _remember_message(self, record: RoundRecord, message: bytes) -> None:
-        if _write_once(self.folder / f"round-{record.number}.attested", message) != message:
+        if write_or_read(self.folder / f"round-{record.number}.attested", message) != message:
             raise AttestationRefused(
                 f"another result of round {record.number} was signed before: not signed"
-            )
-
-
-def _write_once(path: Path, data: bytes) -> bytes:
-    """What the file holds: ``data``, on disk on return, or what another process wrote first."""
-    written = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        write_atomically(written, data)
-        try:
-            os.link(written, path)
-        except FileExistsError:
-            return path.read_bytes()
-    finally:
-        written.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-    return data
-
-
-def _check_like(trained: State, base: State) -> None:
-    given = [(name, array.shape, str(array.dtype)) for name, array in trained.items()]
-    expected = [(name, array.shape, "float32") for name, array in base.items()]
-    if given != expected:
-        raise DataError(
-            f"training returned {given[:3]}..., but the federation's model is {expected[:3]}...: "
-            "return the same names, shapes and float32 values in the same order"
-        )
-    for name, array in trained.items():
-        if not np.isfinite(array).all():
-            raise DataError(
-                f"training left NaN or infinite weights in {name!r}: nothing was sent. Look at "
-                "the data and lower training.learning_rate"
             )

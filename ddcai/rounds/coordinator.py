@@ -6,6 +6,7 @@ chain and in the store: a coordinator on another machine can take over.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 
@@ -14,14 +15,15 @@ from ddcai.assessment.root_set import commitment as root_commitment
 from ddcai.chain.assessment import WindowRecord
 from ddcai.chain.records import RoundRecord, RoundState, Submission
 from ddcai.chain.transactions import Receipt
-from ddcai.encryption.opening import first_mark, mark_bytes, opened_from_blob
-from ddcai.encryption.parameters import parameter_set
-from ddcai.encryption.summation import SumAccumulator
+from ddcai.encryption import updates
+from ddcai.encryption.opening import opened_from_blob
+from ddcai.encryption.updates import any_set
 from ddcai.errors import (
     BlobMissing,
     ConfigurationError,
     ContractReverted,
     MalformedError,
+    Reorganised,
     RoundError,
     TooFewAccepted,
 )
@@ -31,6 +33,7 @@ from ddcai.models.state import State
 from ddcai.models.trained import num_values
 from ddcai.rounds.collection import Collection
 from ddcai.rounds.judging import Judge
+from ddcai.rounds.key_use import KeyMeter, KeyUse, wears_out
 from ddcai.rounds.keyholder import Opening
 from ddcai.rounds.party import Party
 from ddcai.rounds.privacy import require_budget
@@ -38,6 +41,16 @@ from ddcai.rounds.result import Result, next_model
 from ddcai.rounds.scalars import OpenedScalars
 from ddcai.rounds.settling import settle_windows
 from ddcai.rounds.verdicts import Movement, WindowJudge, WindowVerdicts
+
+log = logging.getLogger("ddcai.coordinator")
+
+# How long an endpoint may take to show what was mined.
+SHOWN_S, _SHOWN_POLL_S = 5.0, 0.25
+# What a round comes to, one after the other; those in which it ends follow.
+_STEPS = (RoundState.NONE, RoundState.OPEN, RoundState.COMMITTED, RoundState.SEALED)
+
+# A block tells the time within a few of Ethereum's blocks' seconds.
+_BLOCKS_S = 60.0
 
 
 class Coordinator:
@@ -60,13 +73,27 @@ class Coordinator:
         self.party = party
         self._root_set = root_set
         self._spent: dict[int, frozenset[bytes]] = {}
+        self._meter: KeyMeter | None = None
+        self._ahead_s = 0.0
 
     def now(self) -> int:
         """The chain's time in unix seconds: its last block's, or the clock's if that is later.
 
-        A block's time stands still while nobody sends anything; a trial chain's may be ahead.
+        A block's time stands still while nobody sends anything; a trial chain's may be ahead. By
+        how much the clock is ahead shows when a transaction of this coordinator is mined.
         """
-        return max(int(time.time()), self.party.federation.block_time())
+        return max(int(time.time() - self._ahead_s), self.party.federation.block_time())
+
+    def _compare_clocks(self) -> None:
+        """To be called when a transaction was mined just now: its block has the chain's time."""
+        ahead_s = time.time() - self.party.federation.block_time()
+        self._ahead_s = ahead_s if ahead_s > _BLOCKS_S else 0.0
+        if self._ahead_s:
+            log.warning(
+                "this machine's clock is %.0f s ahead of the chain's: set it right. The chain's "
+                "time counts",
+                ahead_s,
+            )
 
     def current_model(self) -> State:
         """The model of the last finalised round, or the first one."""
@@ -77,6 +104,7 @@ class Coordinator:
 
         Raises:
             PrivacyBudgetSpent: it would bring epsilon above the budget.
+            RoundError: the holders' key has too few openings left for it.
         """
         federation = self.party.federation
         last = federation.last_round()
@@ -85,8 +113,58 @@ class Coordinator:
             if record.state in (RoundState.OPEN, RoundState.COMMITTED, RoundState.SEALED):
                 return record
         require_budget(self.party, last + 1)
+        use = self.key_use()
+        if use is not None:
+            use.require(last + 1)
         federation.open_round(last + 1, federation.model_digest())
-        return federation.round(last + 1)
+        self._compare_clocks()
+        return self._shown(last + 1, RoundState.OPEN)
+
+    def _shown(self, number: int, state: RoundState) -> RoundRecord:
+        """A round, after a transaction that brought it to a state was mined.
+
+        Raises:
+            Reorganised: the chain does not show that within seconds: it took the block back, or
+                the endpoint is behind.
+        """
+        deadline = time.monotonic() + SHOWN_S
+        while True:
+            record = self.party.federation.round(number)
+            if not _behind(record.state, state):
+                return record
+            if time.monotonic() > deadline:
+                raise Reorganised(
+                    f"round {number} was brought to {state.name}, and is {record.state.name} on "
+                    "chain: a reorganisation took that back, or the endpoint is behind. It goes on "
+                    "from there"
+                )
+            time.sleep(_SHOWN_POLL_S)
+
+    def _indices(self, record: RoundRecord, accepted: set[str]) -> list[int]:
+        """Which submissions make a round's list: those of the updates in the sum.
+
+        Raises:
+            Reorganised: the chain has one of them no more, or the endpoint is behind: without it
+                the list would not be of this sum.
+        """
+        submissions = self.party.federation.round(record.number).submissions
+        gone = accepted - {item.address for item in submissions}
+        if gone:
+            raise Reorganised(
+                f"round {record.number}: the updates of {', '.join(sorted(gone))} are not on chain "
+                "any more, or the endpoint is behind. It goes on with what is there"
+            )
+        return [item.index for item in submissions if item.address in accepted]
+
+    def key_use(self) -> KeyUse | None:
+        """What the holders' current key opened, and may open; None where one account has it,
+        or nothing of it wears out."""
+        holders = self.party.federation.key_holders()
+        if holders is None or not wears_out(self.party.config):
+            return None
+        if self._meter is None:
+            self._meter = KeyMeter(self.party.config, self.current_model())
+        return self._meter.of_federation(self.party.federation, holders.current())
 
     def collect(self, record: RoundRecord, base: State) -> Collection:
         """An empty sum for an open round."""
@@ -97,12 +175,12 @@ class Coordinator:
     def _spent_in(self, number: int) -> frozenset[bytes]:
         """Marks of the ciphertexts that a round had: read once, the beginnings alone."""
         if number not in self._spent:
-            parameters = parameter_set(self.party.config.encryption.parameter_set)
+            parameters = any_set(self.party.config.encryption.parameter_set)
             marks = set()
             for item in self.party.federation.round(number).sealed:
                 try:
-                    start = self.party.store.get(item.digest, mark_bytes(parameters))
-                    marks.add(first_mark(start, parameters))
+                    start = self.party.store.get(item.digest, updates.mark_bytes(parameters))
+                    marks.add(updates.first_mark(start, parameters))
                 except (BlobMissing, MalformedError):
                     continue  # a store may forget; then the key holder alone can tell
             self._spent[number] = frozenset(marks)
@@ -113,31 +191,32 @@ class Coordinator:
 
         Raises:
             RoundError: fewer updates than the federation's minimum.
+            Reorganised: the chain does not have these updates, or not this list, any more.
         """
         accepted = set(collection.accepted)
         self._require_enough(record, len(accepted))
         blob = collection.sum_blob()
         digest = digests.sum_digest(self.party.context(record.number), blob)
         self.party.store.put(digest, blob)
-        submissions = self.party.federation.round(record.number).submissions
-        indices = [item.index for item in submissions if item.address in accepted]
+        indices = self._indices(record, accepted)
         self.party.federation.seal_round(record.number, digest, indices)
+        self._compare_clocks()
         self._spent[record.number] = collection.marks
-        return self.party.federation.round(record.number)
+        return self._shown(record.number, RoundState.SEALED)
 
     def commit(self, record: RoundRecord, collection: Collection) -> RoundRecord:
         """Fixes the list of delivered updates on chain, in an assessed federation.
 
         Raises:
             RoundError: fewer updates than the federation's minimum.
+            Reorganised: the chain does not have these updates, or not this list, any more.
         """
         accepted = set(collection.accepted)
         self._require_enough(record, len(accepted))
-        submissions = self.party.federation.round(record.number).submissions
-        indices = [item.index for item in submissions if item.address in accepted]
-        self.party.federation.commit_round(record.number, indices)
+        self.party.federation.commit_round(record.number, self._indices(record, accepted))
+        self._compare_clocks()
         self._spent[record.number] = collection.marks
-        return self.party.federation.round(record.number)
+        return self._shown(record.number, RoundState.COMMITTED)
 
     def require_root_set(self) -> None:
         """Checks, before a round is opened, that its updates can be judged.
@@ -204,9 +283,9 @@ class Coordinator:
         assert record.commitment is not None
         listed = [one for one in record.commitment.committed if one.address in judged.accepted]
         base = self.current_model()
-        parameters = parameter_set(self.party.config.encryption.parameter_set)
+        parameters = any_set(self.party.config.encryption.parameter_set)
         values = num_values(self.party.config, base, record.number)
-        total = SumAccumulator(parameters, values)
+        total = updates.accumulator(parameters, values)
         for item in listed:
             total.add(self.party.store.get(item.digest))
         blob, document = total.to_blob(), judged.to_blob()
@@ -217,7 +296,7 @@ class Coordinator:
         self.party.federation.seal_assessed_round(
             record.number, digest, [item.index for item in listed], scores
         )
-        return self.party.federation.round(record.number)
+        return self._shown(record.number, RoundState.SEALED)
 
     def judge_window(self, window: WindowRecord, until: int, movement: Movement) -> WindowVerdicts:
         """Computes a window's verdicts, and puts their document into the store."""
@@ -342,6 +421,21 @@ class Coordinator:
             signature=self.party.scheme.combine(signatures),
         )
 
+    def require_there(self, record: RoundRecord) -> None:
+        """Checks that the chain still has what a round came to.
+
+        Raises:
+            Reorganised: it took that back: the round goes on from what it has now.
+        """
+        now = self.party.federation.round(record.number)
+        if _behind(now.state, record.state) or (
+            now.state is RoundState.SEALED and now.sum_digest != record.sum_digest
+        ):
+            raise Reorganised(
+                f"round {record.number} was {record.state.name}, and is {now.state.name} on chain: "
+                "a reorganisation took it back. It goes on from there"
+            )
+
     def cancel(self, record: RoundRecord) -> Receipt | None:
         """Ends a round without a result: every deposit can be withdrawn.
 
@@ -354,3 +448,8 @@ class Coordinator:
             if federation.round(record.number).settled:  # somebody else was first
                 return None
             raise
+
+
+def _behind(state: RoundState, reached: RoundState) -> bool:
+    """Whether a round in a state has still to come to one of `_STEPS`."""
+    return state in _STEPS and _STEPS.index(state) < _STEPS.index(reached)

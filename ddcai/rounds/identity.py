@@ -1,7 +1,9 @@
 """Who a node is: its account's signature under the coordinator's challenge.
 
 Without it a node could give itself out as another member and keep that one out of the rounds.
-A personal message (EIP-191), so that it can be neither a transaction nor typed data.
+A personal message (EIP-191), so that it can be neither a transaction nor typed data. Where the
+account bound a node key on chain, that key signs the same statement: the node id in it is the one
+whose messages Flower's SuperLink takes from that key alone.
 """
 
 from __future__ import annotations
@@ -10,8 +12,11 @@ from eth_account import Account
 from eth_account.messages import SignableMessage, encode_defunct
 from eth_account.signers.local import LocalAccount
 
+from ddcai.chain.account_signatures import signed_hash
 from ddcai.digests import RoundContext
-from ddcai.errors import VerificationError
+from ddcai.errors import MalformedError, VerificationError
+from ddcai.rounds import node_key
+from ddcai.rounds.node_key import NodeKey
 
 CHALLENGE_BYTES = 32
 
@@ -55,3 +60,32 @@ def verify_identity(
         raise VerificationError(f"node {node_id} says it is {address}: no signature") from error
     if signer != address:
         raise VerificationError(f"node {node_id} says it is {address}, but signed as {signer}")
+
+
+def sign_with_node_key(
+    key: NodeKey, context: RoundContext, node_id: int, role: str, challenge: bytes
+) -> bytes:
+    """The node key's signature (DER) under what the account signs by `sign_identity`."""
+    return key.sign(signed_hash(_statement(context, node_id, role, challenge)))
+
+
+def verify_node_key(
+    public_key: bytes,
+    signature: bytes,
+    context: RoundContext,
+    node_id: int,
+    role: str,
+    challenge: bytes,
+) -> None:
+    """Raises VerificationError unless a node has the key that its account bound on chain.
+
+    Args:
+        public_key: what the registry has, a compressed point of P-384.
+    """
+    statement = signed_hash(_statement(context, node_id, role, challenge))
+    try:
+        node_key.verify(public_key, statement, signature)
+    except (MalformedError, VerificationError) as error:
+        raise VerificationError(
+            f"node {node_id} does not have the node key that its account bound on chain: {error}"
+        ) from error

@@ -30,8 +30,7 @@ from ddcai.assessment.root_set import commitment as root_commitment
 from ddcai.assessment.scores import Frame, RoundScores
 from ddcai.chain.records import Commitment, RoundRecord, RoundState
 from ddcai.digests import DIGEST_BYTES
-from ddcai.encryption.lanes import lane_values
-from ddcai.encryption.parameters import parameter_set
+from ddcai.encryption.updates import any_set, lane_values
 from ddcai.errors import (
     ConfigurationError,
     MalformedError,
@@ -57,7 +56,7 @@ class View:
     """What is looked at in one round.
 
     Attributes:
-        lane: of the ciphertexts' slots; the block lies in it (`ddcai.encryption.lanes`).
+        lane: of the updates; the block lies in it (`ddcai.encryption.updates.lane_values`).
         block: coordinates of the part of the model that the round trains, int64[m], ascending.
         frame: the vectors over the block.
     """
@@ -249,7 +248,7 @@ class Judge:
     def block(self, record: RoundRecord, dimension: int) -> tuple[int, Coordinates]:
         """A drawn round's lane, and the coordinates of D that are looked at (`View`)."""
         seed = commitment_of(record).randomness
-        parameters = parameter_set(self.party.config.encryption.parameter_set)
+        parameters = any_set(self.party.config.encryption.parameter_set)
         lane = derivation.draw_lane(seed, parameters.lanes)
         positions = lane_values(lane, dimension + COUNT_DIGITS, parameters)
         allowed = positions[positions >= COUNT_DIGITS] - COUNT_DIGITS

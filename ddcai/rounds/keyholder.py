@@ -1,8 +1,7 @@
-"""A key holder's side of a round: read the sealed list from the chain, recompute, open, sign.
+"""A single key holder's side of a round: recompute the sealed sum, open it, sign it.
 
-Holds the federation's only decryption key (a T-of-N key is to take its place). It takes
-nothing from the coordinator but the round's number: which updates, which sum and how many
-are enough come from the chain, the ciphertexts from the store.
+Holds the federation's only decryption key: for trials. In earnest several hold one together
+(`ddcai.rounds.shared_opener`).
 """
 
 from __future__ import annotations
@@ -13,19 +12,21 @@ from typing import Self
 
 from ddcai import digests
 from ddcai.chain.opening import sign_opening
-from ddcai.chain.records import RoundRecord, RoundState
 from ddcai.digests import RoundContext
 from ddcai.encryption.bfv import SecretKey
-from ddcai.encryption.opening import KeyHolder, SealedRound
-from ddcai.encryption.scalars import Committed, ScalarOpener, Vectors
-from ddcai.errors import ConfigurationError, NotSealed, VerificationError
-from ddcai.models.trained import num_values
-from ddcai.rounds.judging import Judge, commitment_of
+from ddcai.encryption.opening import KeyHolder
+from ddcai.encryption.scalars import ScalarOpener
+from ddcai.encryption.sealed import SealedRound
+from ddcai.errors import ConfigurationError
+from ddcai.rounds.openable import (
+    committed_updates,
+    gate_vectors,
+    movement_vectors,
+    sealed_round,
+)
 from ddcai.rounds.party import SCALAR_BUDGET, Party
-from ddcai.rounds.privacy import require_budget
-from ddcai.rounds.result import reach
+from ddcai.rounds.result import reach, update_reach
 from ddcai.rounds.scalars import OpenedScalars
-from ddcai.rounds.verdicts import WindowJudge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,9 @@ class Opener:
         folder: where it remembers which lists it opened. Losing it means that one round
             could be opened twice, with two lists: back it up.
         scalar_budget: scalars of one contributor that it ever opens, for gate and window.
+
+    Raises:
+        ConfigurationError: another account than the federation's key holder, or another key.
     """
 
     def __init__(
@@ -74,12 +78,18 @@ class Opener:
                 f"the account {party.address} is not this federation's key holder {expected}: "
                 "give the key holder's keystore"
             )
+        digest = party.federation.rules().encryption_key_digest
+        if secret.public_key_digest != digest:
+            raise ConfigurationError(
+                f"this secret key opens the public key {secret.public_key_digest.hex()}, but the "
+                f"federation encrypts under {digest.hex()}: give the one that belongs to it"
+            )
         self.party = party
         self._holder = KeyHolder(
             secret,
             folder / "opened",
             party.store.get,
-            value_limit=reach(party.config),
+            value_limit=update_reach(party.config),
         )
         gate, movement = folder / "scalars", folder / "movement"
         self._scalars, self._movement = (
@@ -108,15 +118,10 @@ class Opener:
             VerificationError: the published anchor is another one.
             OpeningRefused: in all the cases of `ddcai.encryption.scalars`.
         """
-        party, judge = self.party, Judge(self.party)
-        record = party.federation.round(round_)
-        commitment_of(record)  # before anything that costs time
-        view = judge.view(record, judge.published_anchor(record, anchor))
-        vectors = Vectors(lane=view.lane, positions=view.positions, rows=view.frame.vectors)
-        opened = self._scalars.open(
-            self._committed(record), vectors, judge.noise(view.block.size, view.frame.dimension)
-        )
-        return OpenedScalars.sign(party, record, opened)
+        record = self.party.federation.round(round_)
+        vectors, noise = gate_vectors(self.party, record, anchor)
+        opened = self._scalars.open(committed_updates(self.party, record), vectors, noise)
+        return OpenedScalars.sign(self.party, record, opened)
 
     def open_movement(self, round_: int) -> OpenedScalars:
         """Opens what a finalised round's updates share with the model's later movement, one
@@ -126,29 +131,10 @@ class Opener:
             NotSealed: the round is not finalised, or the rounds that it is judged by are not.
             OpeningRefused: in all the cases of `ddcai.encryption.scalars`.
         """
-        party = self.party
-        record = party.federation.round(round_)
-        try:
-            judge = WindowJudge(party)
-            direction = judge.direction(record)
-        except VerificationError as error:
-            raise NotSealed(str(error)) from error
-        vectors = Vectors(
-            lane=direction.lane, positions=direction.positions, rows=direction.signs[None]
-        )
-        noise = judge.noise(direction)
-        opened = self._movement.open(self._committed(record), vectors, noise)
-        return OpenedScalars.sign(party, record, opened, movement=True)
-
-    def _committed(self, record: RoundRecord) -> Committed:
-        party = self.party
-        base = party.model(record.base_model_digest)
-        return Committed(
-            context=party.context(record.number),
-            updates=tuple((item.address, item.digest) for item in commitment_of(record).committed),
-            values=num_values(party.config, base, record.number),
-            encryption_key_digest=party.federation.rules().encryption_key_digest,
-        )
+        record = self.party.federation.round(round_)
+        vectors, noise = movement_vectors(self.party, record)
+        opened = self._movement.open(committed_updates(self.party, record), vectors, noise)
+        return OpenedScalars.sign(self.party, record, opened, movement=True)
 
     def open(self, round_: int) -> Opening:
         """Opens a round's sum; asked again, it answers with the same bytes.
@@ -158,32 +144,22 @@ class Opener:
             PrivacyBudgetSpent: it was not opened yet, and would bring epsilon above the budget;
                 what this key holder opened counts, whatever the chain shows.
         """
-        party = self.party
-        record = party.federation.round(round_)
-        if record.state not in (RoundState.SEALED, RoundState.FINALIZED):
-            raise NotSealed(f"round {round_} is {record.state.name} on chain, not sealed")
-        rules = party.federation.rules()
-        context = party.context(round_)
-        before = self._holder.opened(context)
-        if round_ not in before:
-            require_budget(party, round_, before)
-        sealed = SealedRound(
-            context=context,
-            min_contributors=rules.min_contributors,
-            sum_digest=record.sum_digest,
-            updates=tuple((item.address, item.digest) for item in record.sealed),
-            encryption_key_digest=rules.encryption_key_digest,
-        )
-        opened = self._holder.open(sealed)
-        digest = digests.opened_digest(context, opened.blob)
-        party.store.put(digest, opened.blob)
-        assert party.account is not None
-        signature = sign_opening(
-            party.account,
-            context.chain_id,
-            context.contract,
-            round_,
-            record.sum_digest,
-            digest,
-        )
-        return Opening(blob=opened.blob, digest=digest, signature=signature)
+        sealed = sealed_round(self.party, round_, self._holder.opened(self.party.context(round_)))
+        return sign_sum(self.party, sealed, self._holder.open(sealed).blob)
+
+
+def sign_sum(party: Party, sealed: SealedRound, blob: bytes) -> Opening:
+    """Puts an opened sum into the store, and signs it by the party's account."""
+    context = sealed.context
+    digest = digests.opened_digest(context, blob)
+    party.store.put(digest, blob)
+    assert party.account is not None
+    signature = sign_opening(
+        party.account,
+        context.chain_id,
+        context.contract,
+        context.round,
+        sealed.sum_digest,
+        digest,
+    )
+    return Opening(blob=blob, digest=digest, signature=signature)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddcai.configuration import FederationConfig
-from ddcai.encryption.parameters import parameter_set
+from ddcai.encryption.updates import any_set
 from ddcai.errors import ConfigurationError, PrivacyBudgetSpent
 from ddcai.privacy import accounting
 from ddcai.privacy.mechanism import Mechanism
@@ -30,7 +30,7 @@ def mechanism(config: FederationConfig) -> Mechanism | None:
     """
     if config.privacy is None:
         return None
-    parameters = parameter_set(config.encryption.parameter_set)
+    parameters = any_set(config.encryption.parameter_set)
     return Mechanism.plan(
         config.privacy,
         lane_limit=parameters.value_limit(config.encryption.max_contributors),
@@ -48,8 +48,11 @@ def with_noise(config: FederationConfig, values: NDArray[np.int64]) -> NDArray[n
     return np.concatenate([values[:COUNT_DIGITS], made.protect(values[COUNT_DIGITS:])])
 
 
-def epsilon(config: FederationConfig, rounds: int) -> float:
-    """Epsilon at ``privacy.delta`` after so many opened sums.
+def epsilon(config: FederationConfig, rounds: int, delta: float | None = None) -> float:
+    """Epsilon after so many opened sums.
+
+    Args:
+        delta: that it is reckoned at; ``privacy.delta`` by default.
 
     Raises:
         ConfigurationError: updates of this federation get no noise.
@@ -60,7 +63,7 @@ def epsilon(config: FederationConfig, rounds: int) -> float:
     return accounting.epsilon(
         sensitivity=made.sensitivity,
         variance=made.bearing * made.variance,
-        delta=config.privacy.delta,
+        delta=config.privacy.delta if delta is None else delta,
         rounds=rounds,
     )
 

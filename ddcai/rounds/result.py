@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ddcai import digests
 from ddcai.configuration import FederationConfig
 from ddcai.digests import RoundContext
-from ddcai.encryption.parameters import parameter_set
+from ddcai.encryption.updates import any_set
 from ddcai.errors import RoundError
 from ddcai.models import heads, state
 from ddcai.models.state import State
@@ -61,15 +61,20 @@ def reach(config: FederationConfig) -> int:
     noise = mechanism(config)
     if noise is not None:
         return noise.reach
-    parameters = parameter_set(config.encryption.parameter_set)
+    parameters = any_set(config.encryption.parameter_set)
     return parameters.value_limit(config.encryption.max_contributors)
+
+
+def update_reach(config: FederationConfig) -> int:
+    """The same of an honest update, which may be the sum of a group's contributors."""
+    return reach(config) * config.encryption.group_size
 
 
 def next_model(
     config: FederationConfig,
     base: State,
     total: NDArray[np.int64],
-    contributors: int,
+    updates: int,
     round_: int,
 ) -> Result:
     """The model after a round.
@@ -78,30 +83,30 @@ def next_model(
         config: the federation's configuration.
         base: the model that the round started from.
         total: int64[counts + parameters that the round trains], the opened sum.
-        contributors: how many updates are in it.
+        updates: how many are in it, a group's sum being one.
         round_: the round's number, which says what it trains (`ddcai.models.trained`); all else
             is the base's, bit for bit.
 
     Raises:
         RoundError: it can be no sum of so many updates: another size, an impossible count, a
-            coordinate that so many honest updates cannot reach, or more contributors than
-            planned, so that lanes may have run over.
+            coordinate that so many honest updates cannot reach, or more updates than planned, so
+            that lanes may have run over.
         ConfigurationError: the new head does not fit its integers.
     """
-    most = config.encryption.max_contributors
-    if contributors > most:
+    most = config.encryption.max_updates
+    if updates > most:
         raise RoundError(
-            f"a sum of {contributors} updates, but encryption.max_contributors is {most}: lanes "
-            "may have run over; cancel the round"
+            f"a sum of {updates} updates, but encryption.max_contributors and group_size allow "
+            f"{most}: lanes may have run over; cancel the round"
         )
-    scale, each = quantiser(config), reach(config)
+    scale, each = quantiser(config), update_reach(config)
     largest = int(np.abs(total).max(initial=0))
-    if largest > contributors * each:
+    if largest > updates * each:
         raise RoundError(
-            f"the opened sum reaches {largest}, but {contributors} updates within "
+            f"the opened sum reaches {largest}, but {updates} updates within "
             f"+-{each} cannot: a contributor sent a forged one, cancel the round"
         )
-    mean = scale.decode(total, contributors)
+    mean = scale.decode(total, updates, updates * config.encryption.group_size)
     part = trained_part(config, base, round_)
     new = state.unflatten(apply(state.flatten(part), mean), part)
     return result_of(config, base | new)

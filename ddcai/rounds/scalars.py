@@ -13,7 +13,12 @@ from typing import Any, Self
 from eth_utils.address import is_checksum_address
 
 from ddcai import digests, strict_json
-from ddcai.chain.opening import SIGNATURE_BYTES, scalars_signer, sign_scalars
+from ddcai.chain.opening import (
+    SIGNATURE_LENGTHS,
+    check_signature,
+    scalars_message,
+    sign_scalars,
+)
 from ddcai.chain.records import RoundRecord
 from ddcai.errors import MalformedError, VerificationError
 from ddcai.rounds.party import Party
@@ -29,7 +34,8 @@ class OpenedScalars:
         by_contributor: integers; none for an update that no honest contributor can have sent.
             For the gate in the order of `ddcai.assessment.scores.Frame.vectors`; for the window
             one, with the model's later movement.
-        signature: 65 bytes, the key holder's EIP-712 signature under all of them.
+        signature: the key holder's EIP-712 signature under all of them: 65 bytes of an account,
+            or those of an epoch's holders (`ddcai.chain.key_holders.join_signatures`).
     """
 
     by_contributor: Mapping[str, tuple[int, ...]]
@@ -66,24 +72,23 @@ class OpenedScalars:
                 f"round {number}: scalars of {len(self.by_contributor)} contributors were opened, "
                 f"of {len(committed)} committed ones"
             )
-        key_holder = party.federation.rules().key_holder
         try:
-            signer = scalars_signer(
+            check_signature(
+                party.federation.key_holder_of(number),
+                self.message(party, record, movement=movement),
                 self.signature,
-                party.federation.chain_id,
-                party.federation.address,
-                number,
-                _digest(party, record, self.by_contributor, movement),
             )
-        except Exception as error:  # eth-account raises its own kinds for malformed signatures
-            raise VerificationError(
-                f"the signature under the scalars of round {number} is malformed"
-            ) from error
-        if signer != key_holder:
-            raise VerificationError(
-                f"the scalars of round {number} are signed by {signer}, not by the key "
-                f"holder {key_holder}"
-            )
+        except (MalformedError, VerificationError) as error:
+            raise VerificationError(f"the scalars of round {number}: {error}") from error
+
+    def message(self, party: Party, record: RoundRecord, *, movement: bool = False) -> bytes:
+        """The 32 bytes that a key holder signs under them."""
+        return scalars_message(
+            party.federation.chain_id,
+            party.federation.address,
+            record.number,
+            _digest(party, record, self.by_contributor, movement),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As a document has them."""
@@ -103,7 +108,7 @@ class OpenedScalars:
             whole = all(type(one) is int for values in opened.values() for one in values)
             if not whole or not all(is_checksum_address(name) for name in opened):
                 raise ValueError("opened")
-            if len(signature) != SIGNATURE_BYTES or signature.hex() != value["signature"]:
+            if len(signature) not in SIGNATURE_LENGTHS or signature.hex() != value["signature"]:
                 raise ValueError("signature")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise MalformedError(f"no opened scalars: {error}") from error

@@ -6,7 +6,9 @@ passwords are known and the key derivation is light. Never for anything of value
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,14 +20,18 @@ from ddcai.chain.accounts import new_account
 from ddcai.chain.deploy import Deployment
 from ddcai.chain.node.connection import connect
 from ddcai.chain.node.embedded import dev_accounts
+from ddcai.chain.records import NOBODY
 from ddcai.chain.transactions import Sender
 from ddcai.configuration import FederationConfig
 from ddcai.encryption import bfv
 from ddcai.encryption.parameters import parameter_set
+from ddcai.encryption.public import AnyKey, load_key
+from ddcai.encryption.threshold.plan import KeyPlan
 from ddcai.models.state import State
+from ddcai.rounds.ceremony import PIECES_NAME, PUBLIC_NAME, RECORD_NAME, CeremonyRecord, hold
 from ddcai.rounds.founding import Founding, join
 from ddcai.rounds.party import Party, Settings, attestation_key
-from ddcai.store import Store
+from ddcai.store import Files, Store
 
 _PASSWORD = "trial: everybody knows this password"
 _FUNDS_WEI = 10**18
@@ -38,15 +44,22 @@ class Trial:
     Attributes:
         folder: everything is in it.
         deployment: the federation's addresses; its file is ``settings.deployment``.
-        coordinator, key_holder: their settings.
+        coordinator: its settings.
+        key_holders: settings by name.
         contributors: settings by name, in the order given.
     """
 
     folder: Path
     deployment: Deployment
     coordinator: Settings
-    key_holder: Settings
+    key_holders: dict[str, Settings]
     contributors: dict[str, Settings] = field(default_factory=dict)
+
+    @property
+    def key_holder(self) -> Settings:
+        """Of a single one."""
+        (only,) = self.key_holders.values()
+        return only
 
     @property
     def store(self) -> Store:
@@ -61,6 +74,7 @@ def set_up(
     names: Sequence[str],
     *,
     model: State | None = None,
+    holders: tuple[int, int] | None = None,
     **rules: Any,
 ) -> Trial:
     """Makes accounts and keys, funds them from the development account, deploys and joins.
@@ -71,6 +85,8 @@ def set_up(
         config: the federation's configuration.
         names: the contributors, each a folder of its own.
         model: the first model, where it is not the configuration's own.
+        holders: (T, N): so many of so many key holders open together, by a key of their own
+            ceremony. None: a single one has the key.
         rules: passed to `Founding.deploy`.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -85,11 +101,17 @@ def set_up(
         return made, path
 
     coordinator, coordinator_path = account("coordinator")
-    holder, holder_path = account("key-holder")
-    secret, public = bfv.generate(parameter_set(config.encryption.parameter_set))
-    secret_path = folder / "key-holder" / "encryption-secret.json"
-    secret.save(secret_path, _PASSWORD, light=True)
-    public.save(folder / "encryption-public.json")
+    threshold, count = holders or (1, 1)
+    holder_names = [f"key-holder-{n}" for n in range(1, count + 1)] if holders else ["key-holder"]
+    opening = {name: account(name) for name in holder_names}
+    public: AnyKey
+    record: CeremonyRecord | None
+    key_files: dict[str, Path]
+    if holders is None:
+        public, key_files = _single_key(config, folder, holder_names[0])
+        record = None
+    else:
+        public, key_files, record = _common_key(config, folder, opening, threshold)
 
     members: dict[str, tuple[LocalAccount, Path]] = {}
     bls_keys: dict[str, dict[str, str]] = {name: {} for name in names}
@@ -101,12 +123,12 @@ def set_up(
             bls_keys[name]["bls_key"] = str(bls_key)
 
     store_url = str(folder / "blobs")
-    deployment = Founding.prepare(config, public, model).deploy(
+    deployment = Founding.prepare(config, public, model, record).deploy(
         rpc_url=rpc_url,
         sponsor=coordinator,
         store=Store(store_url),
         coordinator=coordinator.address,
-        key_holder=holder.address,
+        key_holder=opening[holder_names[0]][0].address if record is None else NOBODY,
         invited=[made.address for made, _ in members.values()],
         **rules,
     )
@@ -127,9 +149,10 @@ def set_up(
         folder=folder,
         deployment=deployment,
         coordinator=settings("coordinator", coordinator_path),
-        key_holder=settings(
-            "key-holder", holder_path, encryption_key=str(secret_path), role="keyholder"
-        ),
+        key_holders={
+            name: settings(name, path, encryption_key=str(key_files[name]), role="keyholder")
+            for name, (_, path) in opening.items()
+        },
         contributors={
             name: settings(name, path, **bls_keys[name]) for name, (_, path) in members.items()
         },
@@ -138,3 +161,43 @@ def set_up(
         party = Party.connect(own)
         join(party, attestation_key(own, party))
     return trial
+
+
+def _single_key(
+    config: FederationConfig, folder: Path, name: str
+) -> tuple[bfv.PublicKey, dict[str, Path]]:
+    secret, public = bfv.generate(parameter_set(config.encryption.parameter_set))
+    path = folder / name / "encryption-secret.json"
+    secret.save(path, _PASSWORD, light=True)
+    public.save(folder / "encryption-public.json")
+    return public, {name: path}
+
+
+def _common_key(
+    config: FederationConfig,
+    folder: Path,
+    opening: Mapping[str, tuple[LocalAccount, Path]],
+    threshold: int,
+) -> tuple[AnyKey, dict[str, Path], CeremonyRecord]:
+    """A key by a ceremony of all holders at once, each in a thread of its own."""
+    accounts = sorted((made.address for made, _ in opening.values()), key=str.lower)
+    plan = KeyPlan(
+        label=config.name,
+        parameters=config.encryption.parameter_set,
+        threshold=threshold,
+        holders=tuple(accounts),
+    )
+    exchange = Files(str(folder / "ceremony"))
+    with ThreadPoolExecutor(len(opening)) as pool:
+        futures = [
+            pool.submit(
+                hold, plan, made, exchange, folder / name, _PASSWORD, timeout_s=60, light=True
+            )
+            for name, (made, _) in opening.items()
+        ]
+        records = [future.result() for future in futures]
+    first = folder / next(iter(opening))
+    shutil.copy(first / PUBLIC_NAME, folder / PUBLIC_NAME)
+    shutil.copy(first / RECORD_NAME, folder / RECORD_NAME)
+    files = {name: folder / name / PIECES_NAME for name in opening}
+    return load_key(folder / PUBLIC_NAME), files, records[0]

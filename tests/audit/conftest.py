@@ -10,14 +10,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import pytest
 
 from ddcai.audit.history import History
-from ddcai.audit.reading import read_history
 from ddcai.chain.node.connection import connect
+from tests.audit import walking
+from tests.audit.node_reading import read_history
 from tests.federation import SmallFederation, make_federation, play_chain
+from tests.groups import TwoLevels, make_two_levels
+from tests.rounds.judged import CONFIG
 
 # Odd, so that two cannot share it evenly.
 DEPOSIT_WEI = 10**15 + 1
@@ -56,3 +60,32 @@ def audited(tmp_path_factory: pytest.TempPathFactory, chain_url: str) -> Iterato
 def history(audited: SmallFederation) -> History:
     """What the chain says of it."""
     return read_history(connect(audited.url), audited.deployment.federation)
+
+
+@pytest.fixture(scope="session")
+def walk(tmp_path_factory: pytest.TempPathFactory, chain_url: str) -> Iterator[walking.Walk]:
+    """One whose updates are judged, through every stage of its windows."""
+    rule = CONFIG.assessment
+    assert rule is not None
+    path = tmp_path_factory.mktemp("walk")
+    with make_federation(
+        path,
+        4,
+        url=chain_url,
+        config=dataclasses.replace(CONFIG, assessment=dataclasses.replace(rule, window=2)),
+        windows=walking.WINDOWS,
+        deposit_wei=walking.DEPOSIT_WEI,
+        registration_stake_wei=walking.STAKE_WEI,
+        submit_period_s=10**6,
+    ) as made:
+        walk = walking.Walk(made, path)
+        walking.run_all(walk)
+        yield walk
+
+
+@pytest.fixture(scope="session")
+def levels(tmp_path_factory: pytest.TempPathFactory, chain_url: str) -> Iterator[TwoLevels]:
+    """One with groups, after an honest round; a test that opens another cancels it."""
+    with make_two_levels(tmp_path_factory.mktemp("groups"), chain_url) as made:
+        made.run_round()
+        yield made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ddcai.audit import claims
-from ddcai.audit.claims import Status, all_hold, compare, judged, skipped
+from ddcai.audit.claims import Status, all_hold, compare, judged, missing, skipped, verdict
 
 
 def test_names_are_stable() -> None:
@@ -41,3 +41,17 @@ def test_a_skipped_claim_neither_passes_nor_fails() -> None:
     assert claim.found == "not checked: an update is missing"
     assert all_hold([claim, judged(claims.MONEY, True, "1", "1")])
     assert not all_hold([claim, judged(claims.MONEY, False, "1", "2")])
+
+
+def test_a_missing_blob_is_neither_shown_nor_refuted() -> None:
+    own = missing(claims.SUM_BLOB, "0x12", round_=2)
+    assert (own.status, own.found, own.passed) == (Status.MISSING, "missing", False)
+    assert missing(claims.SCORES, "0x12", what="the anchor").found == "missing: the anchor"
+    assert not all_hold([own])
+
+
+def test_an_audit_comes_to_the_worst_that_was_found() -> None:
+    assert verdict([]) is Status.PASS
+    assert verdict([Status.PASS, Status.SKIPPED]) is Status.PASS
+    assert verdict([Status.MISSING, Status.PASS, Status.SKIPPED]) is Status.MISSING
+    assert verdict([Status.MISSING, Status.FAIL, Status.PASS]) is Status.FAIL

@@ -23,9 +23,9 @@ from ddcai.encryption.bfv import SecretKey
 from ddcai.encryption.opening import opened_to_blob
 from ddcai.encryption.summation import add
 from ddcai.models import state
-from ddcai.rounds.contributor import Update
 from ddcai.rounds.keyholder import Opening
 from ddcai.rounds.result import Result, result_of
+from ddcai.rounds.update import Update
 from tests.federation import SmallFederation, make_federation
 
 Failure = tuple[str, int | None, str]

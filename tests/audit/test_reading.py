@@ -8,12 +8,13 @@ import pytest
 
 from ddcai.attestation import signature_from_eip2537, verify_possession
 from ddcai.audit.history import History
-from ddcai.audit.reading import read_history
 from ddcai.audit.verify import verify_at
 from ddcai.chain.head import Head
 from ddcai.chain.node.connection import connect, request
 from ddcai.chain.records import RoundState
 from ddcai.errors import ChainError, NotAFederation
+from tests.audit.claimable import claimable_of
+from tests.audit.node_reading import read_history
 from tests.federation import SmallFederation, make_federation
 
 
@@ -52,7 +53,9 @@ def test_members_have_their_keys_and_proofs(history: History, audited: SmallFede
 
 def test_what_is_claimable_is_what_was_not_paid(history: History, audited: SmallFederation) -> None:
     north, _, east = audited.addresses
-    assert set(history.claimable_wei) == {(2, east), (3, north)}
+    found = claimable_of(connect(audited.url), history)
+    assert set(found) == {(2, east), (3, north)}
+    assert history.claimable_wei == sum(map(sum, found.values()))
 
 
 def test_one_settling_transaction_is_shared_by_its_rounds(tmp_path: Path, chain_url: str) -> None:

@@ -3,173 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from ddcai.audit import claims, money
+from ddcai.audit import claims
 from ddcai.audit.assessment_queries import AssessmentQueries
 from ddcai.audit.claims import Claim
 from ddcai.audit.history import History
-from ddcai.audit.queries import Queries
-from ddcai.audit.reading import read_history
-from ddcai.audit.window_ledger import Ledger
 from ddcai.audit.window_money import check_windows
-from ddcai.audit.windows import AssessmentHistory, Entry
+from ddcai.audit.windows import Entry
 from ddcai.chain.assessment import WindowState
-from ddcai.chain.node.connection import connect
-from ddcai.chain.records import RoundState, WindowRules
-from tests.audit.colluding import assessment_of, empty_round, post, resolve, submit_nothing
-from tests.federation import SmallFederation, make_federation
-from tests.rounds.judged import CONFIG
-
-# Odd, so that nothing divides evenly.
-DEPOSIT_WEI = 10**15 + 1
-BOND_WEI = 10**14 + 1
-BOUNTY_WEI = 10**13 + 1
-STAKE_WEI = 10**12
-WINDOWS = WindowRules(
-    window_rounds=2,
-    verdict_period_s=10_000,
-    dispute_period_s=600,
-    resolve_period_s=600,
-    anyone_wait_s=900,
-    bond_wei=BOND_WEI,
-    bounty_per_update_wei=BOUNTY_WEI,
-)
-
-
-class Walk:
-    """A federation, and what the audit said of it at each stage."""
-
-    def __init__(self, made: SmallFederation) -> None:
-        self.made = made
-        self.histories: dict[str, History] = {}
-
-    def see(self, stage: str) -> History:
-        """Reads it, and holds every claim and total against both balances."""
-        made = self.made
-        history = read_history(connect(made.url), made.deployment.federation)
-        assessment = of(history)
-        assert money.check_conserved(history).passed, (stage, money.check_conserved(history))
-        found = list(check_windows(history, assessment))
-        assert all(claim.passed for claim in found), (stage, found)
-        # Nobody forced a gift on them: what they hold is what they owe, to the wei.
-        owed = sum(money.held_wei(round_) for round_ in history.rounds) + 4 * STAKE_WEI
-        assert made.contract.balance() == history.balance_wei == owed, stage
-        balance = made.contract.balance(assessment.address)
-        assert balance == assessment.balance_wei == Ledger(history, assessment).held_wei(), stage
-        *_, everybody = Queries(history).money()
-        paid = everybody.refunded_wei + everybody.taken_wei
-        assert everybody.deposited_wei == paid + everybody.assessed_wei + everybody.held_wei
-        self.histories[stage] = history
-        return history
-
-    def window(self) -> None:
-        """Another round and its window, of one round, ready for a verdict."""
-        empty_round(self.made)
-        self.made.pass_time(WINDOWS.verdict_period_s // 2 + 1)
-
-    def wait(self, seconds: int) -> None:
-        self.made.pass_time(seconds + 1)
-
-
-def of(history: History) -> AssessmentHistory:
-    assert history.assessment is not None
-    return history.assessment
-
-
-@pytest.fixture(scope="module")
-def walk(tmp_path_factory: pytest.TempPathFactory, chain_url: str) -> Iterator[Walk]:
-    rule = CONFIG.assessment
-    assert rule is not None
-    with make_federation(
-        tmp_path_factory.mktemp("walk"),
-        4,
-        url=chain_url,
-        config=dataclasses.replace(CONFIG, assessment=dataclasses.replace(rule, window=2)),
-        windows=WINDOWS,
-        deposit_wei=DEPOSIT_WEI,
-        registration_stake_wei=STAKE_WEI,
-        submit_period_s=10**6,
-    ) as made:
-        walk = Walk(made)
-        _run(walk)
-        yield walk
-
-
-def _run(walk: Walk) -> None:
-    made = walk.made
-    sponsor = made.coordinator.party.federation.assessment()
-    one, two, three = (assessment_of(made, index) for index in range(3))
-
-    contract = made.coordinator.party.federation
-    contract.commit_round(submit_nothing(made, (0, 1, 2)), (0, 1, 2))
-    walk.see("committed")
-    contract.cancel_round(1)
-    made.contributors[0].settle()
-    walk.see("cancelled")
-
-    # 1: a verdict that nobody disputes; one of three forfeits.
-    sponsor.fund(5 * BOUNTY_WEI)
-    empty_round(made)
-    walk.see("filling")
-    walk.wait(WINDOWS.verdict_period_s // 2)
-    post(made, 1, {0: 3, 1: 4})
-    walk.see("judged")
-    walk.wait(WINDOWS.dispute_period_s)
-    walk.see("standing")
-    one.claim([1])
-    sponsor.release_bond(1)
-    walk.see("claimed")
-    sponsor.withdraw()
-    walk.wait(WINDOWS.anyone_wait_s)
-    three.sweep(1)
-    walk.see("swept")
-    two.claim([1])
-
-    # 2: all dispute; the fresh quorum says that two of them are right: they share a bond.
-    walk.window()
-    post(made, 2, {1: 5})
-    for disputer in (one, two, three):
-        disputer.dispute(2)
-    walk.see("disputed")
-    walk.wait(WINDOWS.dispute_period_s)
-    resolve(made, 2, {0: 7, 1: 5, 2: 1})
-    walk.see("resolved")
-    one.withdraw()
-    one.claim([2])
-
-    # 3: nobody resolves; one disputer had agreed, the other had not.
-    walk.window()
-    post(made, 3, {0: 2, 1: 5})
-    one.dispute(3)
-    three.dispute(3)
-    walk.wait(WINDOWS.dispute_period_s + WINDOWS.resolve_period_s)
-    walk.see("fallen")
-    sponsor.close_dispute(3)
-    walk.see("closed")
-    three.claim([3])
-
-    # 4: a dispute that is lost; nobody has points, so the pot is the pool's.
-    walk.window()
-    post(made, 4, {0: 0, 1: 0})
-    three.dispute(4)
-    walk.wait(WINDOWS.dispute_period_s)
-    resolve(made, 4, {0: 0, 1: 0})
-    sponsor.sweep(4)
-    walk.see("swept to the pool")
-
-    # 5: a round of four deposits and three updates; no verdict at all.
-    empty_round(made, (0, 1, 2, 3), committed=(0, 1, 2))
-    walk.wait(WINDOWS.verdict_period_s)
-    two.claim([4, 5])
-    made.contributors[1].party.federation.take([6])
-    walk.see("lapsed")
-    walk.wait(WINDOWS.verdict_period_s)
-    sponsor.reclaim()
-    walk.see("reclaimed")
+from ddcai.chain.records import RoundState
+from tests.audit.walking import BOND_WEI, BOUNTY_WEI, DEPOSIT_WEI, Walk, of
 
 
 def test_every_stage_is_told_and_adds_up(walk: Walk) -> None:
@@ -213,14 +59,14 @@ def test_every_stage_is_told_and_adds_up(walk: Walk) -> None:
 
 
 def test_a_round_s_rows_say_where_it_stands(walk: Walk) -> None:
-    running = Queries(walk.histories["committed"])
+    running = walk.answers["committed"]
     assert [row.state for row in running.rounds()] == ["committed"]
-    assert [row.action for row in running.round_(1)][-1] == "commit"
+    assert [row.action for row in running.round(1)][-1] == "commit"
     address = walk.made.addresses[0]
     [row] = running.contributor(address).rounds
     assert (row.outcome, row.held_wei) == ("committed", DEPOSIT_WEI)
-    claimed = Queries(walk.histories["claimed"])
-    assert [row.action for row in claimed.round_(2)][-4:] == ["commit", "draw", "seal", "finalize"]
+    claimed = walk.answers["claimed"]
+    assert [row.action for row in claimed.round(2)][-4:] == ["commit", "draw", "seal", "finalize"]
     report = claimed.contributor(address)
     assert [row.outcome for row in report.rounds] == ["returned", "assessed"]
     assert (report.assessed_wei, report.held_wei) == (DEPOSIT_WEI, 0)
@@ -353,3 +199,44 @@ def test_payouts_follow_every_account(walk: Walk) -> None:
     alone = AssessmentQueries(walk.histories["reclaimed"]).payouts(2)
     assert {row.window for row in alone} == {2}
     assert alone[-1].deposited_wei == 3 * DEPOSIT_WEI
+
+
+def test_the_index_tells_of_windows_verdicts_and_disputes(walk: Walk) -> None:
+    one, two, three, _ = walk.made.addresses
+    last = walk.answers["reclaimed"]
+    points = {
+        who: [(row.window, row.agreed, row.points) for row in last.contributor(who).windows]
+        for who in (one, two, three)
+    }
+    assert points[one] == [(1, True, 3), (2, True, 7), (3, True, 0), (4, True, 0), (5, None, 0)]
+    assert points[two][1:4] == [(2, True, 5), (3, True, 5), (4, True, 0)]
+    assert points[three][:4] == [(1, False, 0), (2, True, 1), (3, True, 0), (4, False, 0)]
+    assert last.contributor(one).points == 10
+    signed = {
+        (row.what, row.window): row.signed is not None and row.digest != ""
+        for row in last.attestations()
+        if row.window is not None
+    }
+    assert set(signed) == {(what, window) for what in ("verdict",) for window in (1, 2, 3, 4)} | {
+        ("resolution", 2),
+        ("resolution", 4),
+    }
+    assert all(signed.values())
+    kinds = {(row.kind, row.window) for row in last.anomalies() if row.window is not None}
+    assert kinds == {("verdict lost", 2), ("dispute unresolved", 3), ("window lapsed", 5)}
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_flows_are_what_the_contracts_hold(walk: Walk, place: int) -> None:
+    """Over all accounts, what went in and did not come out is in the two contracts."""
+    last, history = walk.answers["reclaimed"], walk.histories["reclaimed"]
+    accounts = [*walk.made.addresses, history.sponsor]
+    flows = {who: last.flows(who) for who in accounts}
+    held = history.balance_wei + of(history).balance_wei
+    assert -sum(rows[-1].balance_wei for rows in flows.values()) == held
+    rows = flows[accounts[place]]
+    assert rows[0].what == "stake"
+    middle = rows[len(rows) // 2].time
+    later = last.flows(accounts[place], since=middle)
+    assert later == tuple(row for row in rows if row.time >= middle)
+    assert last.flows(accounts[place], until=middle)[-1].time <= middle

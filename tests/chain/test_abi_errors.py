@@ -28,6 +28,8 @@ def _value(kind: str) -> st.SearchStrategy[Any]:
         return st.binary(min_size=20, max_size=20).map(to_checksum_address)
     if kind == "string":
         return st.text()
+    if kind == "bytes":
+        return st.binary(max_size=100)
     if kind == "bytes32":
         return st.binary(min_size=32, max_size=32)
     if kind == "bool":

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from eth_account import Account
+from eth_utils.address import to_checksum_address
 from web3 import Web3
 
 from ddcai.chain import artifact
@@ -19,10 +20,13 @@ from ddcai.chain.deploy import (
 )
 from ddcai.chain.federation import Federation
 from ddcai.chain.head import Head
-from ddcai.chain.node.connection import request
+from ddcai.chain.node.anvil import ManagedAnvil, find_anvil
+from ddcai.chain.node.connection import connect, request
 from ddcai.chain.node.embedded import EmbeddedChain
+from ddcai.chain.records import NOBODY
 from ddcai.chain.transactions import Sender
 from ddcai.errors import ChainError, ConfigurationError, ContractReverted, InsufficientBalance
+from tests.chain.holders import FIRST, holder_rules
 from tests.chain.support import (
     CLASSES,
     CONFIG,
@@ -40,6 +44,9 @@ from tests.chain.support import (
     refusal,
     reply,
 )
+
+# Of a transaction (EIP-7825).
+MOST_GAS = 2**24
 
 
 def _sent(w3: Web3) -> int:
@@ -75,6 +82,24 @@ def test_deployment_is_what_was_asked_for(node: Web3, tmp_path: Path) -> None:
     assert deployment.gas_used > 1_000_000
     assert deployment.save(tmp_path) == tmp_path / "31337-hearts.json"
     assert Deployment.load(tmp_path / "31337-hearts.json") == deployment
+
+
+@pytest.mark.skipif(find_anvil() is None, reason="the embedded chain takes half a minute for it")
+def test_a_thousand_can_be_invited() -> None:
+    """All at once, they and the code are more bytes than a chain creates a contract from
+    (EIP-3860), and more gas than a transaction has."""
+    with ManagedAnvil() as chain:
+        node = connect(chain.url)
+        invited = [to_checksum_address(f"0x{one:040x}") for one in range(1, 1001)]
+        deployment = _deploy(node, invited=invited[:900])
+        federation = Federation.connect(node, deployment.federation, Sender(node, SPONSOR))
+        federation.invite([*invited[600:], invited[0]])
+        asked = [("invited", [one]) for one in invited]
+        contract = Contract(node, deployment.federation, artifact.load("Federation"))
+        assert all(contract.call_many(asked))
+        last = int(request(node, "eth_blockNumber", []), 16)
+        blocks = [request(node, "eth_getBlockByNumber", [hex(at), False]) for at in range(last)]
+        assert max(int(block["gasUsed"], 16) for block in blocks) < MOST_GAS
 
 
 def test_first_round_can_be_opened(w3: Web3) -> None:
@@ -120,6 +145,24 @@ def test_rules_for_another_configuration_cost_nothing(w3: Web3) -> None:
         _deploy(w3, initial_model_digest=bytes(32))
     with pytest.raises(ConfigurationError, match="name is"):
         _deploy(w3, name="../escape")
+    assert _sent(w3) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"key_holder": KEY_HOLDER.address}, "rules.key_holder"),
+        ({"encryption_key_digest": digest()}, "rules.encryption_key_digest"),
+        ({"coordinator": FIRST[1].address}, "is one of the key holders"),
+    ],
+)
+def test_key_holders_that_do_not_fit_the_rules_cost_nothing(
+    w3: Web3, change: dict[str, Any], message: str
+) -> None:
+    before, shared = _sent(w3), holder_rules()
+    fitting = {"key_holder": NOBODY, "encryption_key_digest": shared.key_digest}
+    with pytest.raises(ConfigurationError, match=message):
+        _deploy(w3, rules=default_rules(**(fitting | change)), key_holders=shared)
     assert _sent(w3) == before
 
 
@@ -212,6 +255,8 @@ def test_another_federation_is_not_overwritten(deployment: Deployment, tmp_path:
         ("federation", SPONSOR.address.lower()),
         ("head", "0x12"),
         ("quorum", None),
+        ("key_holders", SPONSOR.address.lower()),
+        ("key_holders", False),
         ("chain_id", "31337"),
         ("chain_id", True),
         ("deployed_block", -1),

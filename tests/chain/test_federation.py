@@ -10,6 +10,7 @@ from web3 import Web3
 from ddcai.attestation import BlsSecretKey, aggregate, pubkey_to_eip2537, signature_to_eip2537
 from ddcai.chain import artifact
 from ddcai.chain.abi_errors import selector
+from ddcai.chain.contract import Contract
 from ddcai.chain.events import events
 from ddcai.chain.federation import INTERFACE_ID, Federation
 from ddcai.chain.head import Head
@@ -144,6 +145,22 @@ def test_member_that_left_stays_on_record(node: Web3) -> None:
     assert federation.member(leaver.address) == Member(leaver.address, 0, False)
     assert federation.members()[0] == Member(leaver.address, 0, False)
     assert federation.member(STRANGER.address) is None
+
+
+def test_a_newcomer_does_not_ask_for_all_members(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand that join would ask half a million times."""
+    asked: list[str] = []
+    call_many = Contract.call_many
+
+    def counted(self: Contract, calls: list[tuple[str, list[Any]]]) -> list[Any]:
+        asked.extend(name for name, _ in calls)
+        return call_many(self, calls)
+
+    monkeypatch.setattr(Contract, "call_many", counted)
+    assert scene.by(None).member(STRANGER.address) is None
+    assert asked == ["memberAt"]
 
 
 def test_members_are_seen_by_a_facade_made_before_them(w3: Web3) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +18,10 @@ from ddcai.errors import (
     ChainUnreachable,
     ContractReverted,
     InsufficientBalance,
+    PolicyLimit,
     TransactionPending,
 )
+from ddcai.policy.counters import Counters, Purse
 from tests.chain.support import (
     CONTRIBUTORS,
     COORDINATOR,
@@ -308,3 +311,19 @@ def test_processes_send_at_once(chain: EmbeddedChain, w3: Web3) -> None:
     assert [process.exitcode for process in processes] == [0, 0, 0]
     assert _balance(w3, target) == 2 * 4 * 1 + 4 * 10_000
     assert _nonce(w3, dev_accounts()[5]) == before + 8
+
+
+def test_a_purse_counts_what_was_really_paid_and_ends(node: Web3, tmp_path: Path) -> None:
+    sender, target = Sender(node, STRANGER), Account.create().address
+    counters = Counters(tmp_path / "policy.json")
+    sender.purse = Purse(counters, 10**18)
+    cost = sender.send(target, b"", 12345).cost_wei
+    before = _nonce(node, STRANGER)
+    rest = 10**18 - 12345 - cost
+    counters.check_payment(rest, 10**18)
+    with pytest.raises(PolicyLimit, match=f"with {12345 + cost} spent"):
+        counters.check_payment(rest + 1, 10**18)
+    with pytest.raises(PolicyLimit):  # for the gas
+        sender.send(target, b"", rest)
+    assert _nonce(node, STRANGER) == before
+    assert _balance(node, target) == 12345

@@ -12,12 +12,14 @@ import pytest
 from ddcai.attestation import BlsSecretKey
 from ddcai.chain.deploy import Deployment
 from ddcai.chain.node.connection import connect, request
-from ddcai.cli.readiness import only_one
+from ddcai.cli.certificates import own_certificates
+from ddcai.cli.readiness import bind_node_key, only_one
 from ddcai.encryption import bfv
 from ddcai.encryption.parameters import parameter_set
+from ddcai.rounds.node_key import NodeKey
 from ddcai.rounds.party import Party, Settings, state_folder
 from tests.cli.conftest import DEPOSIT_WEI, Answer, Ddcai, as_options, assert_refused, write_site
-from tests.federation import SmallFederation
+from tests.federation import SmallFederation, make_federation
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def check(ddcai: Ddcai, settings: Settings, site: Path) -> Callable[..., Answer]
     def run(*more: object, data: Path | None = site, **changes: str) -> Answer:
         changed = dataclasses.replace(settings, **changes)
         given: list[object] = [] if data is None else ["--data", data]
-        return ddcai("client", *as_options(changed), *given, *more, "--check-only")
+        return ddcai("client", *as_options(changed), *given, *more, "--insecure", "--check-only")
 
     return run
 
@@ -200,9 +202,18 @@ def test_two_clients_with_one_account_are_refused(check: Check, settings: Settin
     assert check().code == 0
 
 
-def test_another_machine_needs_tls_or_a_word(check: Check) -> None:
-    assert_refused(check("--superlink", "10.1.2.3:9191"), "10.1.2.3:9191", "--insecure")
-    assert check("--superlink", "10.1.2.3:9191", "--insecure").code == 0
+def test_a_client_needs_a_ca_certificate_or_a_word(
+    ddcai: Ddcai, settings: Settings, site: Path, tmp_path: Path
+) -> None:
+    given = [*as_options(settings), "--data", site, "--check-only"]
+    assert_refused(ddcai("client", *given), "ddcai-tls/ca.pem", "--ca-certificate", "--insecure")
+    (tmp_path / "junk.pem").write_text("no certificate")
+    assert_refused(ddcai("client", *given, "--ca-certificate", "junk.pem"), "junk.pem")
+    assert "--insecure is for trials" in ddcai("client", *given, "--insecure").stderr
+    own_certificates(tmp_path / "ddcai-tls")  # where the default is
+    answer = ddcai("client", *given)
+    assert answer.code == 0, answer.stderr
+    assert "WARNING: --insecure" not in answer.stderr
 
 
 @pytest.mark.parametrize("address", ["localhost", "localhost:", ":9191", "localhost:99999"])
@@ -213,7 +224,7 @@ def test_a_superlink_is_a_host_and_a_port(check: Check, address: str) -> None:
 def test_a_key_holder_that_could_open_sums_is_ready(
     ddcai: Ddcai, federation: SmallFederation
 ) -> None:
-    answer = ddcai("client", *as_options(federation.trial.key_holder), "--check-only")
+    answer = ddcai("client", *as_options(federation.trial.key_holder), "--insecure", "--check-only")
     assert answer.code == 0, answer.stderr
     assert "keyholder" in answer.stderr
 
@@ -225,23 +236,70 @@ def test_another_decryption_key_is_refused(
     secret, _ = bfv.generate(parameter_set("bfv-4096-3x19"))
     secret.save(tmp_path / "other.json", holder.password(), light=True)
     other = dataclasses.replace(holder, encryption_key=str(tmp_path / "other.json"))
-    answer = ddcai("client", *as_options(other), "--check-only")
+    answer = ddcai("client", *as_options(other), "--insecure", "--check-only")
     assert_refused(answer, str(tmp_path / "other.json"), "encrypts under")
 
 
 def test_another_account_is_no_key_holder(ddcai: Ddcai, federation: SmallFederation) -> None:
     holder = federation.trial.key_holder
     other = dataclasses.replace(holder, keystore=federation.trial.coordinator.keystore)
-    answer = ddcai("client", *as_options(other), "--check-only")
+    answer = ddcai("client", *as_options(other), "--insecure", "--check-only")
     assert_refused(answer, "not this federation's key holder")
 
 
 def test_a_key_holder_needs_its_key(ddcai: Ddcai, federation: SmallFederation) -> None:
     bare = dataclasses.replace(federation.trial.key_holder, encryption_key="")
-    assert_refused(ddcai("client", *as_options(bare), "--check-only"), "DDCAI_ENCRYPTION_KEY")
+    assert_refused(
+        ddcai("client", *as_options(bare), "--insecure", "--check-only"), "DDCAI_ENCRYPTION_KEY"
+    )
 
 
 def test_a_refusal_leaves_no_state(check: Check, settings: Settings, tmp_path: Path) -> None:
     write_site(tmp_path / "site.csv", 0, examples=0)
     assert check().code == 2
     assert not Path(settings.state).exists()
+
+
+def test_every_start_says_that_a_single_key_holder_is_for_trials(
+    ddcai: Ddcai, federation: SmallFederation
+) -> None:
+    answer = ddcai("client", *as_options(federation.trial.key_holder), "--insecure", "--check-only")
+    assert answer.code == 0, answer.stderr
+    assert "WARNING: a single key holder has this federation's key" in answer.stderr
+
+
+def test_a_policy_is_checked_before_anything_starts(check: Check, tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text(f"[money]\nmax_deposit_wei = {DEPOSIT_WEI}")
+    path.chmod(0o600)
+    answer = check("--policy", path)
+    assert answer.code == 0, answer.stderr
+    assert "WARNING: others" not in answer.stderr
+    path.chmod(0o622)
+    assert f"WARNING: others can change {path}" in check("--policy", path).stderr
+    path.write_text(f"[money]\nmax_deposit_wei = {DEPOSIT_WEI - 1}")
+    assert_refused(check("--policy", path), "money.max_deposit_wei")
+    path.write_text("[money]\nmax_deposit = 1")
+    assert_refused(check("--policy", path), str(path), "'max_deposit'")
+
+
+def test_a_node_makes_its_key_and_binds_it_once(
+    check: Check, settings: Settings, chain_url: str, tmp_path: Path, capsys: Any
+) -> None:
+    """In a federation of its own: the session's is read only."""
+    with make_federation(tmp_path / "own", 2, url=chain_url) as own:
+        party = Party.connect(next(iter(own.trial.contributors.values())))
+        registry = party.node_registry
+        assert registry is not None
+        assert check().code == 0
+        assert registry.keys([party.address]) == {}  # a check sends nothing
+        path = tmp_path / "node-key"
+        for said in (f"node key {path} bound to {party.address}", ""):
+            bind_node_key(party, path)
+            assert said in capsys.readouterr().err
+            bound = registry.keys([party.address])[party.address]
+            assert bound == NodeKey.load(path).public
+            assert registry.bindings(party.address) == 1
+        party.node_registry = None
+        bind_node_key(party, path)
+        assert "no node_registry" in capsys.readouterr().err

@@ -64,14 +64,25 @@ def test_a_port_in_use_is_refused(ddcai: Ddcai, options: list[str], taken: int) 
 
 
 def test_a_superlink_that_is_not_there_is_refused(ddcai: Ddcai, options: list[str]) -> None:
-    answer = ddcai("coordinator", *options, "--superlink", "127.0.0.1:1")
+    answer = ddcai("coordinator", *options, "--superlink", "127.0.0.1:1", "--insecure")
     assert_refused(answer, "127.0.0.1:1", "start it first")
 
 
-def test_other_machines_need_tls_or_a_word(ddcai: Ddcai, options: list[str]) -> None:
-    assert_refused(ddcai("coordinator", *options, "--host", "0.0.0.0"), "'0.0.0.0'", "--insecure")
+def test_tls_is_whole_or_a_word_says_that_there_is_none(
+    ddcai: Ddcai, options: list[str], taken: int
+) -> None:
+    answer = ddcai("coordinator", *options, "--host", "0.0.0.0")
+    assert_refused(answer, "'0.0.0.0'", "--tls-host")
     answer = ddcai("coordinator", *options, "--tls-key", "key.pem")
-    assert_refused(answer, "--tls-certificate", "--root-certificates")
+    assert_refused(answer, "--tls-certificate", "--ca-certificate")
+    answer = ddcai("coordinator", *options, "--ca-certificate", "ca.pem", "--insecure")
+    assert_refused(answer, "drop it")
+    answer = ddcai("coordinator", *options, "--superlink", "127.0.0.1:1", "--tls", "none")
+    assert_refused(answer, "none/ca.pem", "--ca-certificate")
+    for more, said in ((["--insecure"], "any node may connect"), ([], "clients need")):
+        answer = ddcai("coordinator", *options, "--port", taken, *more)
+        assert said in answer.stderr
+        assert_refused(answer, f"port {taken}")
 
 
 def test_the_app_carries_the_two_packages_and_the_settings(tmp_path: Path) -> None:

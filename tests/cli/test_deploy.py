@@ -25,7 +25,12 @@ from ddcai.store import Store
 from tests.chain.support import faulty, reply
 from tests.cli.conftest import Answer, Ddcai, assert_refused
 
-TOML = (FOLDER / "federation.toml").read_text(encoding="utf-8")
+# With a single key, as for trials, and the parameter set that is cheapest for one.
+TOML = (
+    (FOLDER / "federation.toml")
+    .read_text(encoding="utf-8")
+    .replace('"bfv-8192-3x20"', '"bfv-4096-3x19"')
+)
 EXAMPLES = Path(__file__).parents[2] / "examples"
 OTHERS = [f"0x{number:040x}" for number in range(0xA1, 0xA5)]
 
@@ -90,7 +95,10 @@ def sponsor(ddcai: Ddcai, tmp_path: Path, password: Path, chain_url: str) -> Spo
         "--format", "json",
     ).json  # fmt: skip
     ddcai("account", "fund", account["address"], "--ether", "1", "--rpc-url", chain_url)
-    ddcai("keys", "new", "--out", tmp_path, "--password-file", password, "--light-kdf")
+    ddcai(
+        "keys", "new", "--out", tmp_path, "--password-file", password, "--light-kdf",
+        "--parameter-set", "bfv-4096-3x19",
+    )  # fmt: skip
     (tmp_path / "federation.toml").write_text(TOML)
     return Sponsor(ddcai, tmp_path, chain_url, account["keystore"], account["address"], password)
 
@@ -109,7 +117,7 @@ def test_deploy_writes_the_file_the_blobs_and_the_contract(sponsor: Sponsor) -> 
     party = Party.connect(
         Settings(deployment=str(path), rpc_url=sponsor.url, store=str(sponsor.store))
     )
-    assert party.public_key == PublicKey.load(sponsor.folder / "encryption-public.json")
+    assert party.encryption_key() == PublicKey.load(sponsor.folder / "encryption-public.json")
     first = party.model(party.federation.model_digest())
     assert state.digest(first) == state.digest(initial_state(config))
     assert Store(str(sponsor.store)).has(config.digest())
@@ -260,7 +268,8 @@ def test_windows_are_deployed_with_a_federation_that_judges(sponsor: Sponsor) ->
 
 
 def test_an_app_of_ones_own_gives_its_network_with_the_first_model(sponsor: Sponsor) -> None:
-    sponsor.config.write_text((EXAMPLES / "drop_in" / "federation.toml").read_text())
+    rules = (EXAMPLES / "drop_in" / "federation.toml").read_text()
+    sponsor.config.write_text(rules + '[encryption]\nparameter_set = "bfv-4096-3x19"\n')
     net = {"fc1.weight": (16, 6), "fc1.bias": (16,), "fc2.weight": (2, 16), "fc2.bias": (2,)}
     first = {name: np.zeros(shape, np.float32) for name, shape in net.items()}
     state.save(sponsor.folder / "first.safetensors", first)

@@ -11,8 +11,9 @@ import pytest
 from ddcai.chain.deploy import Deployment
 from ddcai.chain.federation import Federation
 from ddcai.chain.node.connection import connect
+from tests.chain.holders import stage_holders
 from tests.cli.conftest import Answer, Ddcai, as_options, assert_refused
-from tests.federation import SmallFederation, make_federation
+from tests.federation import SmallFederation, make_federation, small_config
 
 _CONNECT = ("deployment", "rpc-url", "keystore", "password-file")
 
@@ -143,6 +144,16 @@ def test_show_gives_rules_and_members(ddcai: Ddcai, federation: SmallFederation)
     assert ddcai("federation", "show", *options).stdout.count("\n") > 10
 
 
+def test_show_names_several_key_holders(ddcai: Ddcai, chain_url: str, tmp_path: Path) -> None:
+    scene = stage_holders(connect(chain_url), config=small_config().to_json())
+    path = scene.deployment.save(tmp_path)
+    shown = ddcai(
+        "federation", "show", "--deployment", path, "--rpc-url", chain_url, "--format", "json"
+    ).json
+    assert shown["key_holders"] == "2 of 3 holders of epoch 1"
+    assert shown["key_holder"] == scene.deployment.key_holders
+
+
 def test_a_deployment_file_of_another_chain_is_refused(
     ddcai: Ddcai, federation: SmallFederation, tmp_path: Path
 ) -> None:
@@ -193,5 +204,5 @@ def test_an_account_is_all_that_an_ecdsa_federation_asks_for(
         assert answer.json["attestation_key"] == newcomer["address"]
         assert join(newcomer["keystore"], **where).json["tx_hash"] is None
         settings = made.trial.contributors[made.names[0]]
-        ready = ddcai("client", *as_options(settings), "--data", site, "--check-only")
+        ready = ddcai("client", *as_options(settings), "--data", site, "--check-only", "--insecure")
         assert ready.code == 0, ready.stderr

@@ -20,7 +20,9 @@ def test_a_run_without_clients_ends_with_code_1(
     federation: SmallFederation, tmp_path: Path, ours: bool
 ) -> None:
     port = free_port()
-    where = ["--port", str(port)] if ours else ["--superlink", f"127.0.0.1:{port}"]
+    where = ["--port", str(port), "--tls", str(tmp_path / "tls")]
+    if not ours:
+        where = ["--superlink", f"127.0.0.1:{port}", "--insecure"]
     given = as_options(
         federation.trial.coordinator, "deployment", "rpc-url", "store", "keystore", "password-file"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ddcai.cli.output import emit, emit_one, say_error
+from ddcai.cli.output import emit, emit_one, in_words, say_error
 
 DIGEST = bytes(range(32))
 
@@ -84,3 +84,12 @@ def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_only_rows_are_printed() -> None:
     with pytest.raises(TypeError, match="int is no row"):
         emit([3], "json")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-5, "0 s"), (0, "0 s"), (59.9, "59 s"), (60, "1 min 00 s"), (3599, "59 min 59 s"),
+     (3600, "1 h 00 min"), (90_061, "25 h 01 min")],
+)  # fmt: skip
+def test_times_are_in_words(seconds: float, text: str) -> None:
+    assert in_words(seconds) == text

@@ -10,7 +10,6 @@ import pytest
 
 from ddcai.audit import claims
 from ddcai.audit.claims import Status
-from ddcai.audit.reading import read_history
 from ddcai.audit.verify import verify
 from ddcai.chain.classifier import Classifier
 from ddcai.chain.head import checked_teaching, teaching
@@ -23,6 +22,7 @@ from ddcai.data.loading import load
 from ddcai.errors import ConfigurationError, ContractReverted
 from ddcai.models.encoder import build, load_state
 from ddcai.models.heads import Head, TeachableHead, features, head_of
+from tests.audit.node_reading import read_history
 from tests.chain import trainers
 from tests.chain.support import STRANGER
 from tests.cli.conftest import Ddcai, assert_refused

@@ -6,9 +6,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from ddcai.cli.app import app
+from tests.cli.conftest import invoke
 
 CLI = Path(__file__).parent.parent.parent / "docs" / "cli.md"
 SHOWN = re.findall(r"^ddcai (simulate .*)$", CLI.read_text(encoding="utf-8"), re.MULTILINE)
@@ -24,7 +23,7 @@ def test_the_shown_commands_run(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(app, shlex.split(command))
+    done = invoke(shlex.split(command))
     assert done.exit_code == 0, done.output
     assert "accuracy" in done.stderr
     if "--out" in command:
@@ -40,7 +39,7 @@ def test_the_shown_federations_run(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(app, shlex.split(command))
+    done = invoke(shlex.split(command))
     assert done.exit_code == 0, done.output
     assert "assessment: accuracy" in done.stderr
     if "--out" in command:
@@ -60,19 +59,19 @@ def test_there_are_commands_to_run() -> None:
 
 def test_unknown_attacks_rules_and_data_are_refused_before_anything_runs() -> None:
     for arguments in (["--attack", "thief"], ["--rule", "bulyan"], ["--data", "imdb"]):
-        done = CliRunner().invoke(app, ["simulate", "federation", *arguments])
+        done = invoke(["simulate", "federation", *arguments])
         assert done.exit_code == 2
         assert "give" in done.stderr
 
 
 def test_the_first_systems_rule_needs_twins() -> None:
-    done = CliRunner().invoke(app, ["simulate", "incentive", "--repeats-earn"])
+    done = invoke(["simulate", "incentive", "--repeats-earn"])
     assert done.exit_code == 2
     assert "--repeats-earn goes with --twins" in done.stderr
 
 
 def test_unknown_agents_and_data_are_refused_before_anything_runs() -> None:
     for arguments in (["--agent", "thief"], ["--data", "imdb"]):
-        done = CliRunner().invoke(app, ["simulate", "incentive", *arguments])
+        done = invoke(["simulate", "incentive", *arguments])
         assert done.exit_code == 2
         assert "give one of" in done.stderr

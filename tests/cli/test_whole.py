@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -75,7 +77,7 @@ def test_the_main_job_as_separate_processes(
         "--parameter-set", "bfv-8192-2x30",
     )  # fmt: skip
     text = (FOLDER / "federation.toml").read_text()
-    text = text.replace('"examples"', '"uniform"').replace('"bfv-4096-3x19"', '"bfv-8192-2x30"')
+    text = text.replace('"examples"', '"uniform"').replace('"bfv-8192-3x20"', '"bfv-8192-2x30"')
     config = tmp_path / "federation.toml"
     config.write_text(text + JUDGED)
     root_set = done(
@@ -104,12 +106,17 @@ def test_the_main_job_as_separate_processes(
         def start(name: str, *more: object) -> Child:
             command = [
                 program("ddcai"), "client", *federation, "--keystore", parties[name]["keystore"],
-                "--superlink", f"127.0.0.1:{port}", "--state", tmp_path / name / "state", *more,
+                "--superlink", f"127.0.0.1:{port}", "--state", tmp_path / name / "state",
+                "--insecure", *more,
             ]  # fmt: skip
             log = tmp_path / f"{name}.log"
             return stack.enter_context(Child([str(one) for one in command], environment, log=log))
 
-        clients = [start(name, "--data", site_path(name), "--label", "target") for name in SITES]
+        as_json, metrics = ("--log-format", "json"), free_port()
+        clients = [
+            start(name, "--data", site_path(name), "--label", "target", *as_json, *served)
+            for name, served in zip(SITES, (("--metrics-port", metrics), *[()] * 3), strict=False)
+        ]
         secret = ("--role", "keyholder", "--encryption-key", keys["secret_key"])
         clients.append(start("keyholder", *secret))
         home = tmp_path / "flower-home"
@@ -132,7 +139,7 @@ def test_the_main_job_as_separate_processes(
             "keystore": str(tmp_path / parties["coordinator"]["keystore"]),
             "password-file": str(password),
             "output": str(tmp_path / "out"),
-            "test-data": str(site_path("switzerland")),
+            "test-data": str(site_path("hungary")),
             "root-set": root_set["file"],
         }
         run_config = " ".join(f"{name}={json.dumps(value)}" for name, value in settings.items())
@@ -148,10 +155,22 @@ def test_the_main_job_as_separate_processes(
         )
         logs = "\n".join(path.read_text() for path in sorted(tmp_path.glob("*.log")))
         assert run.returncode == 0, run.stderr + logs
+        with urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=10) as answer:
+            counted = answer.read().decode()
+        trained = re.search(r'ddcai_answer_seconds_count{asked="train"} (\S+)', counted)
+        assert trained is not None, counted
+        assert float(trained.group(1)) >= ROUNDS
         for client in clients:
             client.process.send_signal(signal.SIGTERM)
         for client in clients:
             assert client.process.wait(timeout=60) == 0, logs
+
+    for name in SITES:
+        told_by_it = [json.loads(one) for one in (tmp_path / f"{name}.log").open()]
+        of_rounds = [one for one in told_by_it if one["event"] == "answered" and one["round"]]
+        assert {one["asked"] for one in of_rounds} >= {"train", "query.attest"}, logs
+        assert {one["party"] for one in of_rounds} == {parties[name]["address"]}
+    assert re.search(r"Z INFO answered round=1 party=0x\w+ asked=query", logs)
 
     model, _ = state.load(tmp_path / "out" / "model.safetensors")
     (row,) = done("audit", "rounds", "--contract", deployed["federation"], "--rpc-url", chain)[-1:]
@@ -162,7 +181,7 @@ def test_the_main_job_as_separate_processes(
     for event in rounds:
         assert len(event["contributors"]) + len(event["left_out"]) == len(SITES)
     losses = [event["log_loss"] for event in events if event["event"] == "evaluation"]
-    assert losses[-1] < losses[0]
+    assert losses[-1] < losses[0]  # of rows that were learned: one round makes it sure
 
     chosen = ["--contract", deployed["federation"], "--rpc-url", chain]
     claims = done("audit", "verify", *chosen, "--store", "store")

@@ -115,6 +115,12 @@ def test_the_audit_s_rows_tell_of_rounds_windows_and_money(
 ) -> None:
     where = ("--contract", judged.deployment.federation, "--rpc-url", judged.url)
     blobs = ("--store", judged.trial.coordinator.store)
+    listed = ddcai("audit", "windows", *where, "--format", "json").json
+    assert [row["number"] for row in listed] == [1, 2, 3]
+    assert [row["rounds"] for row in listed] == [[1, 2], [3, 4], [5]]
+    members = ddcai("audit", "window", 2, *where, "--format", "json").json
+    assert [row["account"] for row in members] == list(judged.addresses)
+    assert sum(row["points"] for row in members) == listed[1]["points"] > 0
     rows = ddcai("audit", "scores", *where, *blobs, "--format", "json").json
     assert [row["round"] for row in rows] == [n for n in range(1, 6) for _ in judged.addresses]
     assert {row["reason"] for row in rows} <= {None, "size", "standing"}

@@ -15,6 +15,7 @@ from coordinator.journal import Journal
 from ddcai.errors import ConfigurationError, DdcaiError
 from ddcai.models import state
 from tests.clients.test_app import site
+from tests.coordinator.test_tensorboard import read_back
 from tests.federation import SmallFederation, make_federation, play_chain
 from tests.flower.support import Nodes
 
@@ -39,7 +40,7 @@ def run(federation: SmallFederation, output: Path, **config: Any) -> None:
 def test_rounds_leave_a_journal_and_a_model(federation: SmallFederation, tmp_path: Path) -> None:
     test_data = site(tmp_path / "test.csv")
     output = tmp_path / "made" / "here"
-    run(federation, output, num_server_rounds=2, test_data=str(test_data))
+    run(federation, output, num_server_rounds=2, test_data=str(test_data), tensorboard=True)
     lines = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
     rounds = [line for line in lines if line["event"] == "round"]
     found = [line for line in lines if line["event"] == "evaluation"]
@@ -47,6 +48,10 @@ def test_rounds_leave_a_journal_and_a_model(federation: SmallFederation, tmp_pat
     assert [line["round"] for line in found] == [0, 1, 2]
     assert all(0 <= line["accuracy"] <= 1 and line["log_loss"] > 0 for line in found)
     assert all(set(line["contributors"]) == set(federation.addresses) for line in rounds)
+    scalars = read_back(output)
+    for name in ("accuracy", "log_loss"):
+        shown = [value for _, value in scalars[f"evaluation/{name}"]]
+        assert shown == pytest.approx([line[name] for line in found])
     digest = federation.contract.model_digest()
     assert rounds[-1]["model_digest"] == digest.hex()
     model = state.load(output / "model.safetensors")
@@ -56,6 +61,7 @@ def test_rounds_leave_a_journal_and_a_model(federation: SmallFederation, tmp_pat
     # Started again, it goes on; without test data it only runs.
     run(federation, output, num_server_rounds=3)
     assert federation.contract.last_round() == 3
+    assert len(read_back(output)["round/contributors"]) == 2
 
 
 @pytest.mark.parametrize(

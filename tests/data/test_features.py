@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddcai.configuration import Feature, Task
-from ddcai.data.features import encode_features, encode_labels
+from ddcai.data.features import beyond_range, encode_features, encode_labels
 from ddcai.data.tables import Table
 from ddcai.errors import DataError
 
@@ -42,6 +42,20 @@ def test_numbers_beyond_the_range_are_clipped() -> None:
 @pytest.mark.parametrize("text", ["", "?", "NA", "n/a", "NaN", "-nan", "None", "0", "0.0", "-0"])
 def test_missing_numbers_become_a_zero_and_an_indicator(text: str) -> None:
     assert encode_features(_table(age=[text]), _task(AGE)).tolist() == [[0, 1]]
+
+
+def test_values_that_lose_by_encoding_are_counted_by_column() -> None:
+    age = ["19.9", "20", "80", "80.1", "0", "", "nan"]
+    kind = ["1.0", "other", "9", "?", "Other", "3", "1"]
+    assert beyond_range(_table(age=age, kind=kind), _task(AGE, KIND)) == {"age": 2, "kind": 2}
+    assert beyond_range(_table(age=["20"], kind=["2"]), _task(AGE, KIND)) == {}
+
+
+@given(st.lists(st.floats(-200, 200, allow_nan=False), min_size=1))
+def test_no_number_within_the_range_is_counted(values: list[float]) -> None:
+    inside = [value for value in values if 20 <= value <= 80 or value == 0]
+    counted = beyond_range(_table(age=[repr(value) for value in values]), _task(AGE))
+    assert counted.get("age", 0) == len(values) - len(inside)
 
 
 def test_categories_are_one_hot_and_compared_as_numbers() -> None:

@@ -17,13 +17,9 @@ from ddcai import digests
 from ddcai.digests import RoundContext
 from ddcai.encryption import bfv, summation, wire
 from ddcai.encryption.bfv import SecretKey
-from ddcai.encryption.opening import (
-    KeyHolder,
-    SealedRound,
-    opened_from_blob,
-    opened_to_blob,
-)
+from ddcai.encryption.opening import KeyHolder, opened_from_blob, opened_to_blob
 from ddcai.encryption.parameters import PARAMETER_SETS
+from ddcai.encryption.sealed import SealedRound
 from ddcai.errors import (
     AlreadyOpened,
     BlobMissing,
@@ -36,6 +32,7 @@ from ddcai.errors import (
     TooFewContributors,
     TooManyContributors,
     UpdateMismatch,
+    UpdateMissing,
     WrongEncryptionKey,
 )
 
@@ -225,7 +222,7 @@ def test_a_refusal_does_not_use_up_the_round(world: World):
 def test_a_missing_update(world: World):
     sealed = world.round()
     del world.blobs[sealed.updates[1][1]]
-    world.refused(sealed, UpdateMismatch, "cannot be had")
+    world.refused(sealed, UpdateMissing, "cannot be had")
 
 
 def test_a_swapped_update(world: World):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import tenseal.sealapi as seal
 
+from ddcai.configuration import MOST_CONTRIBUTORS
 from ddcai.encryption.parameters import (
     PARAMETER_SETS,
     PARAMETER_SETS_BY_NUMBER,
@@ -33,7 +34,8 @@ def test_a_sum_at_its_extreme_fits_a_slot(parameters: ParameterSet):
     assert 2 * slot < parameters.plain_modulus
     limit = parameters.value_limit(parameters.max_contributors)
     assert limit * parameters.max_contributors <= parameters.lane_max
-    assert limit >= 4095  # two count digits of base 4096 reach 2**24 - 1
+    # Two count digits reach 2**18 - 1, and 1,023 where a sum has 16 times as many.
+    assert limit >= (31 if parameters.max_contributors > 1024 else 511)
     assert limit * parameters.block_weight <= parameters.lane_max
     assert parameters.assessable == (parameters.id == "bfv-8192-2x30")
 
@@ -44,6 +46,8 @@ def test_words_fill_whole_bytes_and_reduce_as_summation_expects(parameters: Para
     for prime in parameters.data_primes:
         assert (1 << parameters.word_bits) - prime < 1 << 19
     assert parameters.word_bits + parameters.max_contributors.bit_length() < 64
+    assert parameters.max_contributors << 19 < 1 << parameters.word_bits
+    assert parameters.max_contributors <= MOST_CONTRIBUTORS
 
 
 def test_bytes_a_parameter():
@@ -51,7 +55,17 @@ def test_bytes_a_parameter():
         name: entry.bytes_per_ciphertext / entry.values_per_ciphertext
         for name, entry in PARAMETER_SETS.items()
     }
-    assert sizes == {"bfv-4096-3x19": 6.0, "bfv-4096-2x23": 7.5, "bfv-8192-2x30": 294_912 / 16_256}
+    assert sizes == {
+        "bfv-4096-3x19": 6.0,
+        "bfv-4096-2x23": 7.5,
+        "bfv-8192-2x30": 294_912 / 16_256,
+        "bfv-8192-3x20": 12.0,
+    }
+
+
+def test_only_the_wide_sets_have_room_for_a_threshold():
+    able = {name for name, entry in PARAMETER_SETS.items() if entry.opened_by_threshold}
+    assert able == {"bfv-8192-2x30", "bfv-8192-3x20"}
 
 
 def test_numbers_are_unique_and_names_are_checked():

@@ -82,11 +82,12 @@ def test_an_inner_product_is_a_coefficient_of_multiply_plain():
     decryptor.decrypt(product, opened)
     theirs = opened[n - 1]
     rows = _ring.noisy_message(words, secret._words, SET)
-    [total] = _ring.inner_products(rows, x[None].astype(np.int64), SET)
-    assert _ring.rounded(total, SET) % SET.plain_modulus == theirs
+    total = _ring.inner_products(rows, x[None].astype(np.int64), SET)
+    [rounded], _ = _ring.rounded_message(total.T, SET)
+    assert int(rounded) % SET.plain_modulus == theirs
     used = x[SET.reserved :].astype(np.int64)
     low, high = (int(values[lane::2] @ used) for lane in (0, 1))
-    assert _ring.rounded(total, SET) == low + (high << 30)
+    assert rounded == low + (high << 30)
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 2**48)] * 2), min_size=1, max_size=20), st.data())
@@ -106,13 +107,43 @@ def test_inner_products_are_those_of_integers(seed, count, size, extreme):
     rows = np.array([rng.integers(0, prime, size) for prime in SET.data_primes], np.uint64)
     vectors = rng.integers(-127, 127, (count, size), endpoint=True)
     if extreme:
-        rows[:], vectors[:] = PRIMES - np.uint64(1), 127
-    q = math.prod(SET.data_primes)
+        rows[:], vectors[:] = PRIMES - np.uint64(1), (-1) ** (seed % 2) * (2**28 // size - 1)
     for vector, total in zip(vectors, _ring.inner_products(rows, vectors, SET), strict=True):
-        for row, prime in zip(rows, SET.data_primes, strict=True):
-            expected = sum(int(a) * int(b) for a, b in zip(row, vector, strict=True)) % prime
-            assert total % prime == expected
-        assert 0 <= total < q
+        for row, found, prime in zip(rows, total, SET.data_primes, strict=True):
+            assert (
+                int(found) == sum(int(a) * int(b) for a, b in zip(row, vector, strict=True)) % prime
+            )
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), st.sampled_from(sorted(PARAMETER_SETS)))
+def test_rounding_is_that_of_integers(data, set_id):
+    p = PARAMETER_SETS[set_id]
+    t, q = p.plain_modulus, math.prod(p.data_primes)
+    near = st.builds(
+        lambda m, away: (q * m // t + away) % q, st.integers(0, t), st.integers(-(q // t), q // t)
+    )
+    values = data.draw(st.lists(st.one_of(st.integers(0, q - 1), near), min_size=1, max_size=20))
+    rows = np.array([[value % prime for value in values] for prime in p.data_primes], np.uint64)
+    message, noise = _ring.rounded_message(rows, p)
+    for value, found, away in zip(values, message.tolist(), noise.tolist(), strict=True):
+        assert -(t // 2) <= found <= t // 2
+        # In steps of q/t: exactly, found + noise = t value / q, modulo t.
+        rest = (t * value - found * q + t * q // 2) % (t * q) - t * q // 2
+        assert abs(rest / q - away) < 2**-48
+        assert abs(away) <= 0.5
+
+
+def test_products_are_those_of_a_transform_there_and_back():
+    rng = np.random.default_rng(3)
+    some = np.stack([rng.integers(0, prime, (9, 8192)) for prime in SET.data_primes], axis=1)
+    some = some.astype(np.uint64)
+    factor = _ring.to_ntt(some[:2], SET)[0]
+    found = _ring.products(some, factor, SET)
+    for index in (0, 7, 8):
+        pair = some[[index, index]]
+        ntt = _ring.multiply(_ring.to_ntt(pair, SET), factor[None], PRIMES)
+        assert (_ring._transform(ntt, SET, to_ntt=False)[0] == found[index]).all()
 
 
 def test_a_system_without_memory_files_is_told(monkeypatch):

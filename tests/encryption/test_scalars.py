@@ -15,9 +15,10 @@ from ddcai import digests
 from ddcai.digests import RoundContext
 from ddcai.encryption import _ring, summation, wire
 from ddcai.encryption.lanes import lane_values
-from ddcai.encryption.opening import KeyHolder, SealedRound
+from ddcai.encryption.opening import KeyHolder
 from ddcai.encryption.parameters import PARAMETER_SETS
 from ddcai.encryption.scalars import Committed, ScalarOpener, Vectors
+from ddcai.encryption.sealed import SealedRound
 from ddcai.errors import (
     AlreadyOpened,
     BlobMissing,
@@ -28,6 +29,7 @@ from ddcai.errors import (
     RoundError,
     ScalarBudget,
     UpdateMismatch,
+    UpdateMissing,
     WrongEncryptionKey,
 )
 
@@ -226,7 +228,7 @@ def test_what_is_refused_leaves_no_entry(world: World):
         ({"updates": ((one, first), copy)}, DuplicateUpdate),
         ({"updates": ((one, first), short)}, UpdateMismatch),
         ({"updates": ((one, first), broken)}, UpdateMismatch),
-        ({"updates": ((one, first), gone)}, UpdateMismatch),
+        ({"updates": ((one, first), gone)}, UpdateMissing),
         ({"updates": ((one, first), swapped)}, UpdateMismatch),
     ]
     for changes, error in attacks:

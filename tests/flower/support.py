@@ -19,6 +19,7 @@ KEY_HOLDER_NODE = 99
 SECRET = "patient 4711 has a rare disease"
 
 Train = Callable[[State, int], State]
+WritePolicy = Callable[[str], str]
 
 
 def shifted(model: State, site: int) -> State:
@@ -67,7 +68,7 @@ class Site:
 
 
 class Nodes:
-    """The nodes of a federation: contributors 1.., and the key holder.
+    """The nodes of a federation: contributors 1.., and key holders 99...
 
     Args:
         sites: apps by contributor; an honest one for the rest.
@@ -90,10 +91,8 @@ class Nodes:
                 self.sites[index] = given
             config = dict(own.to_mapping()) | (settings or {}).get(index, {})
             self.members[index + 1] = (app, self._context(index + 1, config))
-        self.members[KEY_HOLDER_NODE] = (
-            Site().app(),
-            self._context(KEY_HOLDER_NODE, dict(federation.trial.key_holder.to_mapping())),
-        )
+        for node, holder in enumerate(federation.trial.key_holders.values(), KEY_HOLDER_NODE):
+            self.members[node] = (Site().app(), self._context(node, dict(holder.to_mapping())))
 
     @staticmethod
     def _context(node: int, config: dict[str, Any]) -> Context:
@@ -133,3 +132,15 @@ def wire_bytes(message: Message) -> bytes:
     from flwr.common.serde import message_to_proto
 
     return message_to_proto(message).SerializeToString()  # type: ignore[no-any-return]
+
+
+def refused(reply: Message) -> str:
+    """The kind of a refusal; fails if the reply carries anything else."""
+    if reply.has_error():
+        return "flower"
+    assert set(reply.content) == {"ddcai-refused"}, reply.content
+    found = messages.refused(reply)
+    assert found is not None
+    assert SECRET.encode() not in wire_bytes(reply)
+    assert b"NUMPY" not in wire_bytes(reply)
+    return found.kind

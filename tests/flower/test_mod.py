@@ -14,7 +14,15 @@ from ddcai.flower import messages
 from ddcai.flower.messages import from_arrays, to_arrays
 from ddcai.models import state
 from tests.federation import SmallFederation, make_federation
-from tests.flower.support import KEY_HOLDER_NODE, SECRET, Nodes, Site, wire_bytes
+from tests.flower.support import (
+    KEY_HOLDER_NODE,
+    SECRET,
+    Nodes,
+    Site,
+    WritePolicy,
+    refused,
+    wire_bytes,
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,18 +33,6 @@ def federation(
     with make_federation(tmp_path_factory.mktemp("mod"), url=chain_url) as made:
         made.coordinator.open_round()
         yield made
-
-
-def refused(reply: Message) -> str:
-    """The kind of a refusal; fails if the reply carries anything else."""
-    if reply.has_error():
-        return "flower"
-    assert set(reply.content) == {"ddcai-refused"}, reply.content
-    found = messages.refused(reply)
-    assert found is not None
-    assert SECRET.encode() not in wire_bytes(reply)
-    assert b"NUMPY" not in wire_bytes(reply)
-    return found.kind
 
 
 @pytest.mark.parametrize(
@@ -52,15 +48,16 @@ def test_no_function_of_the_app_is_reached_by_another_name(
 
 
 def test_a_model_to_evaluate_must_be_the_federations_and_metrics_allowed(
-    federation: SmallFederation,
+    federation: SmallFederation, policy: WritePolicy
 ) -> None:
     metrics: dict[str, Any] = {"accuracy": 0.75, "age_of_oldest": 97.0, "rows": [1.5, 2.5]}
     site = Site(metrics=metrics | {"train_s": 0.123456789, "weird": float("nan")})
     nodes = Nodes(federation, {0: site})
-    assert refused(nodes.ask(1, "evaluate")) == "PolicyError"
+    assert refused(nodes.ask(1, "evaluate")) == "PolicyLimit"
     assert site.called == []  # nothing would leave, so nothing is computed
 
-    nodes = Nodes(federation, {0: site}, {0: {"allowed-metrics": "accuracy, rows, weird"}})
+    text = '[leave]\nevaluation = true\nmetrics = ["accuracy", "rows", "weird"]'
+    nodes = Nodes(federation, {0: site}, {0: {"policy": policy(text)}})
     reply = nodes.ask(1, "evaluate")
     assert dict(reply.content["metrics"]) == {"accuracy": 0.75}
     assert set(reply.content) == {"metrics"}
@@ -93,7 +90,7 @@ def test_messages_of_another_federation_or_of_none_are_refused(
         for kind in ("train", "evaluate", "query.settle", "query.identify"):
             assert refused(nodes.ask(1, kind, content)) in ("PolicyError", "MalformedError")
     for number in (0, 2, 10**9):
-        assert refused(nodes.ask(1, "train", round_=number)) == "PolicyError"
+        assert refused(nodes.ask(1, "train", round_=number)) == "NotOpen"
     assert nodes.sites[0].called == []
     assert federation.contract.update_digest(1, federation.addresses[0]) is None
 
@@ -171,9 +168,11 @@ def test_a_secret_in_any_error_stays_in_the_nodes_log(
     assert SECRET in caplog.text
 
 
-def test_what_leaves_is_the_ciphertext_and_the_same_each_time(federation: SmallFederation) -> None:
+def test_what_leaves_is_the_ciphertext_and_the_same_each_time(
+    federation: SmallFederation, policy: WritePolicy
+) -> None:
     site = Site(metrics={"num-examples": 20, "loss": 0.25, "secret": 1.0, "encrypt_s": 1e9})
-    nodes = Nodes(federation, {2: site}, {2: {"allowed-metrics": "loss"}})
+    nodes = Nodes(federation, {2: site}, {2: {"policy": policy('[leave]\nmetrics = ["loss"]')}})
     address = federation.addresses[2]
     reply = nodes.ask(3, "train")
     update = messages.UpdateReply.from_content(reply.content)
@@ -212,7 +211,7 @@ def test_a_node_without_money_does_not_train(federation: SmallFederation) -> Non
 
 
 def test_an_app_that_returns_more_than_metrics_from_evaluation_is_refused(
-    federation: SmallFederation,
+    federation: SmallFederation, policy: WritePolicy
 ) -> None:
     from flwr.app import Context
     from flwr.clientapp import ClientApp
@@ -228,7 +227,8 @@ def test_an_app_that_returns_more_than_metrics_from_evaluation_is_refused(
             RecordDict({"arrays": arrays, "metrics": MetricRecord({"a": 1.0})}), reply_to=message
         )
 
-    nodes = Nodes(federation, {0: app}, {0: {"allowed-metrics": "a"}})
+    path = policy('[leave]\nevaluation = true\nmetrics = ["a"]')
+    nodes = Nodes(federation, {0: app}, {0: {"policy": path}})
     assert refused(nodes.ask(1, "evaluate")) == "PlaintextRefused"
 
 

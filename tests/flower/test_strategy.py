@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from flwr.clientapp.typing import ClientAppCallable
 from ddcai import digests
 from ddcai.chain.records import RoundState
 from ddcai.errors import ChainUnreachable, ConfigurationError, RoundError, RoundPaused
-from ddcai.flower import EncryptedFedAvg, RoundReport, messages
+from ddcai.flower import EncryptedFedAvg, RoundReport, messages, training
 from ddcai.flower.messages import from_arrays, to_arrays
 from ddcai.models import state
 from ddcai.rounds.coordinator import Coordinator
@@ -157,10 +158,11 @@ class _Committing:
 
 
 def test_one_that_commits_and_never_delivers_forfeits_on_the_chains_clock(
-    four: SmallFederation,
+    four: SmallFederation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ddcai.flower import SecureMod
 
+    monkeypatch.setattr(training, "MEND_S", 0.1)
     secure = SecureMod()
     late = ClientApp(mods=[_Committing(four, 3), secure])
     secure.register(late)
@@ -403,8 +405,8 @@ def test_a_node_cannot_take_anothers_place(
         def lie(
             message: Message, reply: Message, address: str = address, role: bytes = role
         ) -> Message:
-            fields = messages.read_reply(reply.content, ("signature",))
-            said = {"address": address.encode(), "role": role, "signature": fields["signature"]}
+            said = messages.reply_bytes(reply.content)
+            said |= {"address": address.encode(), "role": role}
             return Message(messages.reply_record(said), reply_to=message)
 
         own = Nodes(four).members[4][1].node_config
@@ -439,3 +441,13 @@ def test_a_strategy_from_the_run_config(three: SmallFederation) -> None:
         strategy.aggregate_train(1, [])
     with pytest.raises(ConfigurationError, match="coordinator's keystore"):
         EncryptedFedAvg.from_config(dict(three.trial.key_holder.to_mapping()))
+
+
+def test_every_start_says_that_a_single_key_holder_is_for_trials(
+    three: SmallFederation, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        Nodes(three).strategy().summary()
+    (said,) = [record.message for record in caplog.records if "single key holder" in record.message]
+    assert three.contract.rules().key_holder in said
+    assert "could read every update" in said

@@ -184,7 +184,7 @@ def test_a_store_that_is_full_does_not_cost_the_deposit(
     cramped = Party(
         party.federation, party.config, Store(party.store.url, max_blob_bytes=10_000), party.account
     )
-    cramped.__dict__["public_key"] = party.public_key
+    cramped._keys[party.encryption_key_digest()] = party.encryption_key()
     alone = Contributor(cramped, contributor._key, tmp_path)
     update = alone.protect(record, base, federation.train(record, 0), 10)
     assert alone.submit(record, update) is not None
@@ -357,7 +357,7 @@ def test_a_round_has_room_for_as_many_as_were_planned(
     narrow = replace(party.config, encryption=replace(party.config.encryption, max_contributors=2))
     party.config, wide = narrow, party.config
     try:
-        with pytest.raises(PolicyError, match="max_contributors is 2"):
+        with pytest.raises(PolicyError, match="group_size allow 2"):
             contributor.check_round(record.number, base)
     finally:
         party.config = wide

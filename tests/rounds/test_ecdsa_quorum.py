@@ -9,7 +9,6 @@ import pytest
 
 from ddcai.audit import claims
 from ddcai.audit.claims import Status
-from ddcai.audit.reading import read_history
 from ddcai.audit.verify import verify
 from ddcai.chain.node.anvil import ManagedAnvil, find_anvil
 from ddcai.chain.node.connection import connect
@@ -18,6 +17,7 @@ from ddcai.chain.records import RoundState
 from ddcai.errors import ContractReverted, MalformedError, PolicyError, VerificationError
 from ddcai.quorum import EcdsaKey, EcdsaScheme
 from ddcai.rounds.contributor import Contributor
+from tests.audit.node_reading import read_history
 from tests.federation import SmallFederation, make_federation
 
 

@@ -80,7 +80,7 @@ def test_an_update_of_the_whole_model_has_no_place_in_it(alternating: SmallFeder
     collection = alternating.coordinator.collect(record, base)
     party = alternating.contributors[0].party
     values = np.zeros(COUNT_DIGITS + state.count(base), np.int64)
-    blob = party.public_key.encrypt(values)
+    blob = party.encryption_key().encrypt(values)
     digest = digests.update_digest(party.context(record.number), party.address, blob)
     party.federation.submit_update(record.number, digest)
     with pytest.raises(MalformedError):

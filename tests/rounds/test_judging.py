@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,7 +125,7 @@ def test_forged_scalars_documents_and_anchors_are_refused(made: SmallFederation)
             made.coordinator.seal_judged(
                 record, anchor, OpenedScalars(by_contributor=forged, signature=scalars.signature)
             )
-    with pytest.raises(VerificationError, match="malformed"):
+    with pytest.raises(VerificationError, match="4 bytes"):
         made.coordinator.seal_judged(
             record, anchor, dataclasses.replace(scalars, signature=b"none")
         )
@@ -164,13 +165,19 @@ def test_forged_scalars_documents_and_anchors_are_refused(made: SmallFederation)
     made.coordinator.cancel(record)
 
 
-def test_what_cannot_be_judged_is_not_founded(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("parameter_set", "rules"),
+    [("bfv-4096-3x19", {}), ("compact-64-3x18", {"holders": (2, 3)})],
+)
+def test_what_cannot_be_judged_is_not_founded(
+    tmp_path: Path, parameter_set: str, rules: dict[str, Any]
+) -> None:
     packed = dataclasses.replace(
-        CONFIG, encryption=Encryption(parameter_set="bfv-4096-3x19", max_contributors=8)
+        CONFIG, encryption=Encryption(parameter_set=parameter_set, max_contributors=8)
     )
     with (
-        pytest.raises(ConfigurationError, match="takes bfv-8192-2x30"),
-        make_federation(tmp_path / "packed", 3, config=packed),
+        pytest.raises(ConfigurationError, match="takes bfv-8192-2x30 or compact-128-3x36"),
+        make_federation(tmp_path / "packed", 3, config=packed, **rules),
     ):
         pass
 

@@ -79,7 +79,7 @@ def test_blobs_are_checked_against_the_chain(federation: SmallFederation) -> Non
     party = Party.connect(federation.trial.contributors[federation.names[0]])
     for digest, read in (
         (party.federation.model_digest(), lambda: party.model(party.federation.model_digest())),
-        (party.federation.rules().encryption_key_digest, lambda: party.public_key),
+        (party.federation.rules().encryption_key_digest, lambda: party.encryption_key()),
     ):
         path = Path(party.store.url, digest.hex())
         right = path.read_bytes()
@@ -111,7 +111,7 @@ def test_a_full_federation_takes_no_more_members(federation: SmallFederation) ->
     wide = party.config
     party.config = replace(wide, encryption=replace(wide.encryption, max_contributors=3))
     try:
-        with pytest.raises(PolicyError, match="max_contributors allows no more"):
+        with pytest.raises(PolicyError, match="max_contributors and group_size allow no more"):
             join(party, BlsSecretKey.generate())
     finally:
         party.config = wide

@@ -10,15 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import stats
-from typer.testing import CliRunner
 
+from ddcai.audit import Ledger
 from ddcai.audit.claims import all_hold
-from ddcai.audit.queries import Queries
-from ddcai.audit.reading import read_history
 from ddcai.audit.verify import verify
 from ddcai.chain.node.connection import connect
 from ddcai.chain.records import RoundRecord
-from ddcai.cli.app import app
 from ddcai.configuration import Aggregation, Encryption
 from ddcai.encryption import bfv
 from ddcai.encryption.parameters import parameter_set
@@ -30,6 +27,8 @@ from ddcai.rounds import privacy, trial
 from ddcai.rounds.founding import Founding
 from ddcai.rounds.party import Party
 from ddcai.rounds.result import next_model, quantiser, reach
+from tests.audit.node_reading import read_history
+from tests.cli.conftest import invoke
 from tests.federation import SmallFederation, make_federation, small_config
 
 PRIVACY = Privacy(noise_multiplier=1.0, delta=1e-5, epsilon_budget=8.0, min_contributors=3)
@@ -57,7 +56,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory, chain_url: str) -> Iterator
         yield made
 
 
-def test_the_budget_stops_coordinator_contributor_and_key_holder(private: SmallFederation) -> None:
+def test_the_budget_stops_coordinator_contributor_and_key_holder(
+    private: SmallFederation, tmp_path: Path
+) -> None:
     """Two rounds are in the budget. A coordinator that keeps none opens a third, with members
     that keep none: those that do refuse, and so does the key holder."""
     for _ in range(2):
@@ -65,15 +66,15 @@ def test_the_budget_stops_coordinator_contributor_and_key_holder(private: SmallF
     reached = [privacy.epsilon(CONFIG, rounds) for rounds in range(4)]
     assert reached[2] < PRIVACY.epsilon_budget < reached[3]
     found = read_history(connect(private.url), private.deployment.federation)
-    rows = Queries(found, CONFIG).rounds()
-    assert [row.epsilon for row in rows] == reached[1:3]
-    assert [row.epsilon for row in Queries(found).rounds()] == [None, None]
     assert all_hold(list(verify(found, private.store)))
     named = ["--deployment", str(private.deployment_path), "--rpc-url", private.url]
-    told = CliRunner().invoke(app, ["audit", "rounds", *named, "--format", "json"])
+    named += ["--index", str(tmp_path / "index.sqlite")]
+    told = invoke(["audit", "rounds", *named, "--format", "json"])
     assert [row["epsilon"] for row in json.loads(told.stdout)] == reached[1:3]
+    with Ledger.open(tmp_path / "index.sqlite") as ledger:
+        assert [row.epsilon for row in ledger.rounds()] == [None, None]
     with pytest.raises(ConfigurationError, match="this federation's deployment file"):
-        Queries(found, small_config())
+        Ledger.open(tmp_path / "index.sqlite", config=small_config())
 
     said = (
         rf"round 3 .*epsilon to {reached[3]:.4g} at delta 1e-05.*budget is 8, which is enough for 2"
@@ -188,7 +189,7 @@ def test_noise_that_does_not_fit_is_refused_before_anything_is_sent() -> None:
     crowded = dataclasses.replace(
         CONFIG,
         privacy=dataclasses.replace(PRIVACY, noise_multiplier=8.0),
-        encryption=Encryption(max_contributors=64),
+        encryption=Encryption(parameter_set=PARAMETERS.id, max_contributors=64),
     )
     assert privacy.mechanism(crowded).sensitivity == 42
     Founding.prepare(crowded, public)  # 68 parameters
@@ -205,7 +206,9 @@ def test_the_noise_s_scale_is_found_in_sums_of_real_ciphertexts(bearing: int) ->
     bearing / 8 of the target, by a chi-square interval of 7 % on either side."""
     setting = dataclasses.replace(PRIVACY, min_contributors=12)
     config = dataclasses.replace(
-        CONFIG, privacy=setting, encryption=Encryption(max_contributors=12)
+        CONFIG,
+        privacy=setting,
+        encryption=Encryption(parameter_set=PARAMETERS.id, max_contributors=12),
     )
     made = privacy.mechanism(config)
     assert made is not None
@@ -267,4 +270,4 @@ def without_budget(made: SmallFederation) -> None:
     """Coordinator and contributors from now on run a software that keeps no budget."""
     spent = dataclasses.replace(PRIVACY, epsilon_budget=50.0)
     for party in (made.coordinator.party, *(one.party for one in made.contributors)):
-        party.config = dataclasses.replace(CONFIG, privacy=spent)
+        party.config = dataclasses.replace(made.config, privacy=spent)

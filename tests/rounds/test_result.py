@@ -11,6 +11,7 @@ import pytest
 from ddcai.chain.node.embedded import EmbeddedChain
 from ddcai.configuration import Aggregation, Encryption
 from ddcai.encryption.opening import opened_from_blob
+from ddcai.encryption.updates import any_set
 from ddcai.errors import RoundError
 from ddcai.models import state
 from ddcai.models.encoder import initial_state
@@ -95,3 +96,22 @@ def test_next_model_refuses_what_no_updates_add_up_to() -> None:
         next_model(config, base, total[:-1], 3, 1)
     with pytest.raises(RoundError, match="counts 0"):
         next_model(config, base, np.zeros_like(total), 3, 1)
+
+
+def test_next_model_takes_what_groups_of_the_planned_size_add_up_to() -> None:
+    """Three updates, each the sum of up to 2 contributors: not 3 contributors, and not 7."""
+    config = small_config(encryption=Encryption(max_contributors=7, group_size=2))
+    base = result_of(config, initial_state(config)).model
+    each, examples = quantiser(config).value_limit, config.aggregation.max_examples
+    assert each == any_set(config.encryption.parameter_set).value_limit(7)
+    total = np.zeros(COUNT_DIGITS + state.count(base), np.int64)
+    total[:COUNT_DIGITS] = 6 * examples % (each + 1), 6 * examples // (each + 1)
+    total[COUNT_DIGITS:] = 6 * each
+    assert next_model(config, base, total, 3, 1).model_digest != state.digest(base)
+    for position, value in ((0, total[0] + 1), (COUNT_DIGITS, 6 * each + 1)):
+        forged = total.copy()
+        forged[position] = value
+        with pytest.raises(RoundError, match="forged"):
+            next_model(config, base, forged, 3, 1)
+    with pytest.raises(RoundError, match="group_size allow 3"):
+        next_model(config, base, total, 4, 1)

@@ -213,8 +213,8 @@ def _win_a_dispute(made: SmallFederation) -> None:
 
 
 def test_movement_counts_against_the_same_budget(made: SmallFederation) -> None:
-    folder = made.opener._movement._journal._folder.parent
-    spent = made.opener._scalars._journal.scalars_in_all(made.coordinator.party.context(1))
+    folder = made.opener._movement._rules._journal.folder.parent
+    spent = made.opener._scalars._rules._journal.scalars_in_all(made.coordinator.party.context(1))
     opener = Opener(made.opener.party, made.opener._scalars._secret, folder, scalar_budget=spent)
     with pytest.raises(ScalarBudget, match="were opened before"):
         opener.open_movement(4)

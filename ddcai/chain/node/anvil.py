@@ -43,6 +43,7 @@ class ManagedAnvil:
         *,
         state: Path | str | None = None,
         hardfork: str = HARDFORK,
+        history: bool = True,
     ) -> None:
         """Starts anvil and waits until it answers.
 
@@ -50,6 +51,8 @@ class ManagedAnvil:
             host, port: where it listens; port 0 takes a free one.
             state: a file that the chain is loaded from, if it is there, and saved to at the end.
             hardfork: whose rules it has, in anvil's words.
+            history: whether old blocks can still be called. Without, anvil writes no state to its
+                disk after each block, which takes longer the more the chain holds.
 
         Raises:
             ChainError: anvil is not installed, the port is taken, or it does not start.
@@ -64,6 +67,8 @@ class ManagedAnvil:
         self.url = f"http://{host}:{self.port}"
         command = [str(program), "--host", host, "--port", str(self.port), "--silent"]
         command += ["--hardfork", hardfork]
+        if not history:
+            command.append("--prune-history")
         if state is not None:
             command += ["--state", str(state)]
         # A group of its own: npm's launcher is not the process that listens.

@@ -10,6 +10,7 @@ import requests
 from web3 import HTTPProvider, Web3
 from web3.types import RPCEndpoint
 
+from ddcai.chain.node.patience import PatientProvider
 from ddcai.errors import ChainError, ChainUnreachable, WrongChain
 
 # What rooms that do not know web3 call what `connect` gives them.
@@ -38,7 +39,11 @@ class RpcFailure(ChainError):
 
 
 def connect(
-    rpc_url: str, *, chain_id: int | None = None, timeout_s: float = DEFAULT_TIMEOUT_S
+    rpc_url: str,
+    *,
+    chain_id: int | None = None,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    patience_s: float = 0.0,
 ) -> Web3:
     """A connection to a node, proven to answer.
 
@@ -47,6 +52,7 @@ def connect(
         chain_id: the chain expected there; None accepts any.
         timeout_s: for opening a connection. An answer may take 120 s: the embedded chain works
             through requests one by one.
+        patience_s: for how long an endpoint is asked again that does not answer, once it did.
 
     Raises:
         ChainUnreachable: no JSON-RPC answer from there.
@@ -57,7 +63,7 @@ def connect(
             f"RPC URL {masked(rpc_url)!r} is not http or https: give one such as "
             "http://127.0.0.1:8545 (--rpc-url or ETH_RPC_URL)"
         )
-    provider = HTTPProvider(
+    provider = PatientProvider(
         rpc_url,
         request_kwargs={"timeout": (timeout_s, READ_TIMEOUT_S)},
         # Retrying is for the caller to decide: it knows what is safe to send twice.
@@ -70,6 +76,7 @@ def connect(
             f"{masked(rpc_url)} serves chain {found}, expected {chain_id}: give the endpoint of "
             f"chain {chain_id}, or the deployment file of chain {found}"
         )
+    provider.patience_s = patience_s
     return w3
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ddcai.errors import ConfigurationError
 from ddcai.models.heads import DensePerceptron, Head
-from tests.models.heads.support import assert_agree, dense_row, near, steps, table
+from tests.models.heads.support import assert_agree, dense_row, steps, table
 
 # (features, classes): below, at and above a word of weights and of biases.
 SHAPES = [(1, 2), (5, 3), (16, 2), (17, 2), (33, 2), (3, 9)]
@@ -27,8 +27,8 @@ def _model(weights: Any, bias: Any, rate: int) -> DensePerceptron:
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[DensePerceptron, Any]:
     features, classes = draw(st.sampled_from(SHAPES))
-    weights = draw(table(classes, features, near(*INT16)))
-    bias = draw(table(1, classes, near(*INT32)))[0]
+    weights = draw(table(classes, features, *INT16))
+    bias = draw(table(1, classes, *INT32))[0]
     rate = draw(st.one_of(st.sampled_from([1, 255]), st.integers(1, 255)))
     return _model(weights, bias, rate), draw(steps(dense_row(features), classes))
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ddcai.errors import ConfigurationError
 from ddcai.models.heads import NearestCentroid
-from tests.models.heads.support import assert_agree, dense_row, near, steps, table
+from tests.models.heads.support import assert_agree, dense_row, steps, table
 
 SHAPES = [(1, 2), (5, 3), (8, 2), (9, 2), (2, 9)]
 MOST = 2**24 - 1
@@ -21,8 +21,8 @@ MOST = 2**24 - 1
 def cases(draw: st.DrawFn) -> tuple[NearestCentroid, Any]:
     """Sums drawn as parts of what they may be, since that depends on the examples."""
     features, classes = draw(st.sampled_from(SHAPES))
-    examples = draw(table(1, classes, near(1, MOST)))[0]
-    parts = draw(table(classes, features, near(-(2**20), 2**20)))
+    examples = draw(table(1, classes, 1, MOST))[0]
+    parts = draw(table(classes, features, -(2**20), 2**20))
     sums = (parts * (128 * examples[:, None])) >> 20
     return NearestCentroid(examples, sums), draw(steps(dense_row(features), classes))
 

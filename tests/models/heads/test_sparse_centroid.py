@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ddcai.errors import ConfigurationError
 from ddcai.models.heads import SparseNearestCentroid
-from tests.models.heads.support import assert_agree, near, sparse_row, steps, table
+from tests.models.heads.support import assert_agree, sparse_row, steps, table
 
 SHAPES = [(1, 2), (7, 3), (9, 2), (2, 9)]
 MOST = 2**31 - 1
@@ -20,8 +20,8 @@ MOST = 2**31 - 1
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[SparseNearestCentroid, Any]:
     features, classes = draw(st.sampled_from(SHAPES))
-    examples = draw(table(1, classes, near(1, MOST)))[0]
-    parts = draw(table(classes, features, near(0, 2**20)))
+    examples = draw(table(1, classes, 1, MOST))[0]
+    parts = draw(table(classes, features, 0, 2**20))
     counts = (parts * examples[:, None]) >> 20
     return SparseNearestCentroid(examples, counts), draw(steps(sparse_row(features), classes))
 

@@ -26,8 +26,8 @@ def _model(weights: Any, bias: Any, rate: int) -> SparsePerceptron:
 def cases(draw: st.DrawFn) -> tuple[SparsePerceptron, Any]:
     features, classes = draw(st.sampled_from(SHAPES))
     rows = 1 if classes == 2 else classes
-    weights = draw(table(rows, features, near(*INT16)))
-    bias = draw(table(1, rows, near(*INT16)))[0]
+    weights = draw(table(rows, features, *INT16))
+    bias = draw(table(1, rows, *INT16))[0]
     rate = draw(st.one_of(near(1, 2**15 - 1), st.integers(1, 20)))
     return _model(weights, bias, rate), draw(steps(sparse_row(features), classes))
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ddcai.errors import ConfigurationError
 from ddcai.models.heads import DensePerceptron, Head, TeachableHead
 from tests.models.heads.evm import OWNER, Done, Instance, Machine, Reverted, deploy, machine
-from tests.models.heads.support import dense_row, load, near, steps, table
+from tests.models.heads.support import dense_row, load, steps, table
 
 # (features, classes): below, at and above a word of weights and of biases.
 SHAPES = [(1, 2), (5, 3), (16, 2), (17, 2), (3, 9)]
@@ -95,8 +95,8 @@ def _head(weights: Any, bias: Any) -> Head:
 @st.composite
 def heads(draw: st.DrawFn, shape: tuple[int, int]) -> Head:
     features, classes = shape
-    weights = draw(table(classes, features, near(*INT16)))
-    return _head(weights, draw(table(1, classes, near(*INT32)))[0])
+    weights = draw(table(classes, features, *INT16))
+    return _head(weights, draw(table(1, classes, *INT32))[0])
 
 
 @st.composite

@@ -1,0 +1,1 @@
+"""What an audit hands to others: signed reports, and inclusion receipts."""
