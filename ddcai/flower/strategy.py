@@ -363,12 +363,12 @@ class EncryptedFedAvg(Strategy):
         with self._step("train"):
             make = self._training_message(record.number, messages.to_arrays(base), config)
             most, there = party.config.encryption.max_updates, len(self._roster.contributors)
+            rules = party.federation.rules()
             if there > most:
                 facts = about("contributors_left_out", record.number)
                 log.warning("%d of %d contributors fit", most, there, extra=facts)
-            look_again, size = partial(self._look, grid), self._collection.update_bytes
-            least = party.federation.rules().min_contributors
-            stored = self._collection.add_from_store
+            look_again, least = partial(self._look, grid, record), rules.min_contributors
+            stored, size = self._collection.add_from_store, self._collection.update_bytes
             asked = UpdatesAsked(grid, self._roster, look_again, make, stored, least, most, size)
             wait_s = self._left_s(record.submit_deadline, timeout)
             until, number = time.time() + wait_s, record.number
