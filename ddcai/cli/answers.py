@@ -18,8 +18,10 @@ from ddcai.cli.progress import Progress
 from ddcai.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from ddcai.audit.index.contracts import Beside
     from ddcai.audit.index.sync import Sync, Synced
     from ddcai.audit.ledger import Ledger
+    from ddcai.chain.deploy import Deployment
     from ddcai.configuration import FederationConfig
 
 AnswerFormat = Literal["table", "json", "csv", "parquet"]
@@ -144,7 +146,19 @@ def _sync(contract: str | None, deployment: Path | None, rpc_url: str, index: Pa
     address = contract if contract is not None else (found.federation if found else "")
     first = found.deployed_block if found is not None and named else 0
     with Index(index, writable=True) as writer:
-        return run_shown(Sync(writer, w3, address, from_block=first)).chain_id
+        job = Sync(writer, w3, address, from_block=first, beside=beside(found if named else None))
+        return run_shown(job).chain_id
+
+
+def beside(deployment: Deployment | None, trainers: Sequence[str] = ()) -> Beside:
+    """What a deployment file says of contracts that no contract names."""
+    from ddcai.audit.index.contracts import Beside
+
+    return Beside(
+        trainers=tuple(trainers),
+        node_registry=None if deployment is None else deployment.node_registry,
+        update_batches=None if deployment is None else deployment.update_batches,
+    )
 
 
 def run_shown(job: Sync) -> Synced:

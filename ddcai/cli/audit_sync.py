@@ -12,6 +12,7 @@ from ddcai.cli.answers import (
     IndexOption,
     OptionalDeploymentOption,
     TrainerOption,
+    beside,
     run_shown,
 )
 from ddcai.cli.audit import place
@@ -47,15 +48,17 @@ def sync(
     """
     from ddcai.audit.index.database import Index
     from ddcai.audit.index.sync import Sync
+    from ddcai.chain.deploy import Deployment
 
     w3, address, first = place(contract, deployment, rpc_url)
+    named = None if contract is not None or deployment is None else Deployment.load(deployment)
     with Index(index, writable=True) as writer:
         job = Sync(
             writer,
             w3,
             address,
             from_block=first,
-            trainers=trainer or (),
+            beside=beside(named, trainer or ()),
             confirmations=confirmations,
         )
         synced = run_shown(job)

@@ -13,6 +13,7 @@ from ddcai.cli.answers import (
     ContractOption,
     IndexOption,
     OptionalDeploymentOption,
+    beside,
 )
 from ddcai.cli.options import DEFAULT_RPC_URL, RpcUrlOption
 from ddcai.cli.output import say
@@ -124,7 +125,8 @@ def _synchroniser(
     def synchronise() -> None:
         if not sync:
             w3 = connect(rpc_url, chain_id=chain_id)
-            sync.append(Sync(index, w3, followed, from_block=from_block))
+            others = beside(deployment)
+            sync.append(Sync(index, w3, followed, from_block=from_block, beside=others))
         sync[0].run()
 
     return synchronise

@@ -14,12 +14,15 @@ from ddcai.chain.federation import Federation
 from ddcai.chain.head import teaching
 from ddcai.chain.log_decoder import LogDecoder
 from ddcai.chain.node.connection import Connection
+from ddcai.chain.node_registry import NodeRegistry
 from ddcai.chain.records import NOBODY
 from ddcai.chain.trainer import Trainer
+from ddcai.chain.update_batches import UpdateBatches
 from ddcai.errors import NotATrainer
 
 FEDERATION, QUORUM, HEAD = "federation", "quorum", "head"
 KEY_HOLDERS, ASSESSMENT = "key_holders", "assessment"
+NODE_REGISTRY, UPDATE_BATCHES = "node_registry", "update_batches"
 TRAINER, INCENTIVE, BOUNTY = "trainer", "incentive", "bounty"
 
 # The artifacts of each kind: any of several variants.
@@ -29,6 +32,8 @@ ARTIFACTS = {
     HEAD: ("TeachableHead", "PerceptronHead"),
     KEY_HOLDERS: ("KeyHolders",),
     ASSESSMENT: ("WindowAssessment",),
+    NODE_REGISTRY: ("NodeRegistry",),
+    UPDATE_BATCHES: ("UpdateBatches",),
     TRAINER: ("CollaborativeTrainer",),
     INCENTIVE: ("SelfAssessment", "PredictionMarket", "Points"),
     BOUNTY: ("Bounty",),
@@ -43,6 +48,24 @@ class Watched:
     kind: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """Contracts that belong to a federation and that no contract of it names: its deployment does.
+
+    Attributes:
+        trainers: that teach its head, or did, beside the one that the head names.
+        node_registry: where accounts bind their nodes' keys.
+        update_batches: where groups post their lists; federations share one.
+    """
+
+    trainers: tuple[str, ...] = ()
+    node_registry: str | None = None
+    update_batches: str | None = None
+
+
+NOTHING = Beside()
+
+
 @cache
 def decoder(kind: str) -> LogDecoder:
     """What reads the events and calls of a kind."""
@@ -50,15 +73,13 @@ def decoder(kind: str) -> LogDecoder:
 
 
 def of_federation(
-    w3: Connection, federation: Federation, trainers: Iterable[str] = ()
+    w3: Connection, federation: Federation, beside: Beside = NOTHING
 ) -> tuple[Watched, ...]:
     """The contracts that a federation has now.
 
-    Args:
-        trainers: others that teach its head, or did.
-
     Raises:
-        NotATrainer: one of those is none.
+        NotATrainer: one of `Beside.trainers` is none.
+        ConfigurationError: another contract of `Beside` is none of this federation.
         ChainError: an address that does not answer as the federation says.
     """
     found = [
@@ -71,7 +92,15 @@ def of_federation(
         found.append(Watched(holders.address, KEY_HOLDERS))
     if rules.assessed:
         found.append(Watched(to_checksum_address(rules.assessment), ASSESSMENT))
-    for address in trainers:
+    if beside.node_registry is not None:
+        registry = NodeRegistry(w3, beside.node_registry)
+        registry.require_federation(federation.address)
+        found.append(Watched(registry.address, NODE_REGISTRY))
+    if beside.update_batches is not None:
+        batches = UpdateBatches(w3, beside.update_batches)
+        batches.require_there()
+        found.append(Watched(batches.address, UPDATE_BATCHES))
+    for address in beside.trainers:
         found += _trainer(w3, address)
     taught = teaching(w3, federation.head_address())
     if taught is not None and taught.teacher is not None:
@@ -89,6 +118,11 @@ def joined(known: Iterable[Watched], more: Iterable[Watched]) -> tuple[Watched, 
     for one in (*known, *more):
         found.setdefault(one.address, one)
     return tuple(found.values())
+
+
+def concerns(kind: str, args: Mapping[str, Any], federation: str) -> bool:
+    """Whether an event is about a federation: `UPDATE_BATCHES` are of any."""
+    return kind != UPDATE_BATCHES or args["federation"] == federation
 
 
 def named_by(w3: Connection, kind: str, name: str, args: Mapping[str, Any]) -> tuple[Watched, ...]:

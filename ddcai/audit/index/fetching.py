@@ -40,6 +40,7 @@ _ACCOUNTS = (
     "teacher",
     "owner",
     "newOwner",
+    "group",
 )
 _AMOUNTS = (
     "amountWei",
@@ -111,11 +112,12 @@ class Fetcher:
     """Reads ranges from one node.
 
     Args:
+        federation: whose events are wanted, its contract's address.
         whole_blocks: whether to try ``eth_getBlockReceipts``.
     """
 
-    def __init__(self, w3: Connection, *, whole_blocks: bool = True) -> None:
-        self._w3, self._whole_blocks = w3, whole_blocks
+    def __init__(self, w3: Connection, federation: str, *, whole_blocks: bool = True) -> None:
+        self._w3, self._federation, self._whole_blocks = w3, federation, whole_blocks
         self._whole_from = WHOLE_TRIAL_BLOCK if mines_on_request(w3) else WHOLE_BLOCK
 
     def logs(self, watched: Iterable[Watched], first: int, last: int) -> list[dict[str, Any]]:
@@ -138,7 +140,7 @@ class Fetcher:
         for log in logs:
             one = kinds[log["address"].lower()]
             found = contracts.decoder(one.kind).decode(log)
-            if found is not None:
+            if found is not None and contracts.concerns(one.kind, found[1], self._federation):
                 decoded.append((log, one, *found))
         headers = self._headers([log for log, *_ in decoded], last)
         rows = [_event_row(log, one, name, args, headers) for log, one, name, args in decoded]

@@ -9,10 +9,11 @@ readers are never waited for, and never wait.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from ddcai.audit.index import contracts, reading, writing
+from ddcai.audit.index.contracts import NOTHING, Beside
 from ddcai.audit.index.database import Index
 from ddcai.audit.index.facts import read_facts
 from ddcai.audit.index.fetching import Fetcher, Header, Moved, header
@@ -63,7 +64,7 @@ class Sync:
         address: str,
         *,
         from_block: int = 0,
-        trainers: Iterable[str] = (),
+        beside: Beside = NOTHING,
         confirmations: int | None = None,
     ) -> None:
         """Asks the contracts what belongs to the federation.
@@ -73,12 +74,12 @@ class Sync:
             w3: a connection (`ddcai.chain.node.connection.connect`).
             address: the federation's contract.
             from_block: a block at or before the deployment; 0 always serves.
-            trainers: whose contributions teach its head, beside the one that the head names.
+            beside: contracts of the federation that none of it names.
             confirmations: how many blocks a block must have after it to be taken in; by default
                 0 on a trial chain (embedded, anvil), else 12.
 
         Raises:
-            ConfigurationError: a negative number.
+            ConfigurationError: a negative number, or a contract of another federation.
             NotAFederation, NotATrainer: no such contract there.
             IndexRefused: the file has another chain of this id.
             ChainUnreachable, ChainError: no answers, or not such.
@@ -89,12 +90,13 @@ class Sync:
             if value < 0:
                 raise ConfigurationError(f"{name} is {value}: give a number from 0")
         federation = Federation.connect(w3, address)
-        watched = contracts.of_federation(w3, federation, trainers)
+        watched = contracts.of_federation(w3, federation, beside)
         first = header(w3, 0)
         if first is None:
             raise ChainError("the node has no block 0: use another")
         facts, earliest = read_facts(federation)
-        self._index, self._w3, self._fetcher, self._ranges = index, w3, Fetcher(w3), Ranges()
+        self._index, self._w3, self._ranges = index, w3, Ranges()
+        self._fetcher = Fetcher(w3, federation.address)
         with index.writing() as connection:
             writing.add_chain(connection, federation.chain_id, first.hash)
             self._federation = writing.add_federation(

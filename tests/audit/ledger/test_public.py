@@ -9,6 +9,7 @@ import pytest
 from eth_utils.crypto import keccak
 from web3 import Web3
 
+from ddcai.audit.index.contracts import Beside
 from ddcai.audit.index.database import Index
 from ddcai.audit.index.sync import Sync
 from ddcai.audit.ledger import Ledger
@@ -33,7 +34,7 @@ def scene() -> Iterator[Scene]:
 
 def sync(scene: Scene, path: Path, *given: str) -> Path:
     with Index(path, writable=True) as index:
-        Sync(index, scene.w3, scene.deployment.federation, trainers=given).run()
+        Sync(index, scene.w3, scene.deployment.federation, beside=Beside(trainers=given)).run()
     return path
 
 
