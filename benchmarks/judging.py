@@ -121,25 +121,20 @@ def federation(
 
 def gas(trial: Trial, url: str, rounds: int) -> float:
     """Of all transactions but founding and joining, a round; windows' claims included."""
+    counted = ("VerdictPosted", "Refunded", "Taken", "BondReleased", "Withdrawn")
     with stored_history(connect(url), trial.deployment.federation) as (history, _):
-        assessment = history.assessment
+        entries = () if history.assessment is None else history.assessment.entries
+        hashes = {one.step.tx_hash for one in entries if one.name in counted and one.window != 1}
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "index.sqlite"
         with Index(path, writable=True) as index:
             Sync(index, connect(url), trial.deployment.federation).run()
         with Ledger.open(path) as ledger:
             total = sum(row.gas for row in ledger.rounds()[1:])
-    if assessment is not None:
-        counted = ("VerdictPosted", "Refunded", "Taken", "BondReleased", "Withdrawn")
-        steps = {
-            one.step.tx_hash: one.step
-            for one in assessment.entries
-            if one.name in counted and one.window != 1
-        }
-        w3 = connect(url)
-        for hash_ in steps:
-            receipt = request(w3, "eth_getTransactionReceipt", [hash_])
-            total += int(receipt["gasUsed"], 16)
+    w3 = connect(url)
+    for hash_ in hashes:
+        receipt = request(w3, "eth_getTransactionReceipt", [hash_])
+        total += int(receipt["gasUsed"], 16)
     return total / rounds
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from functools import partial
@@ -82,7 +82,7 @@ class AssessmentQueries:
         sums = {name: sum(getattr(row, name) for row in rows) for name in names}
         return (*rows, PayoutRow(window=number, account="all", **sums))
 
-    def _windows(self, number: int | None) -> tuple[WindowRecord, ...]:
+    def _windows(self, number: int | None) -> Sequence[WindowRecord]:
         windows = self._assessment.windows
         if number is None:
             return windows
@@ -118,8 +118,9 @@ class AssessmentQueries:
     # Windows.
 
     def _members(self, window: int) -> Iterator[tuple[str, int, MemberStanding]]:
+        standings = self._assessment.standings(window)
         for member in self._history.members:
-            standing = self._assessment.members.get((window, member.index))
+            standing = standings.get(member.index)
             if standing is not None:
                 yield member.address, member.index, standing
 
@@ -194,7 +195,7 @@ class AssessmentQueries:
 
 
 def _withdrawn(assessment: AssessmentHistory, account: str) -> int:
-    entries = [one for one in assessment.entries if one.name == "Withdrawn"]
+    entries = (one for one in assessment.entries if one.name == "Withdrawn")
     return sum(one.amount_wei for one in entries if one.account == account)
 
 

@@ -229,9 +229,7 @@ class History:
 
     def round(self, number: int) -> RoundHistory | None:
         """The round of this number; None if there is none."""
-        if 0 < number <= len(self.rounds) and self.rounds[number - 1].number == number:
-            return self.rounds[number - 1]
-        return next((one for one in self.rounds if one.number == number), None)
+        return round_of(self.rounds, number)
 
     def commits_to(self, digest: bytes) -> bool:
         """Whether the chain has this digest of a model, of scores, or of a window's last verdict:
@@ -264,6 +262,13 @@ class History:
     def finalised(self) -> tuple[RoundHistory, ...]:
         """The finalised rounds, by number."""
         return tuple(one for one in self.rounds if one.finalisation is not None)
+
+
+def round_of(rounds: Sequence[RoundHistory], number: int) -> RoundHistory | None:
+    """The round of this number; None if there is none."""
+    if 0 < number <= len(rounds) and rounds[number - 1].number == number:
+        return rounds[number - 1]
+    return next((one for one in rounds if one.number == number), None)
 
 
 def dues(round_: RoundHistory) -> dict[str, tuple[int, int]]:

@@ -1,7 +1,8 @@
-"""Reading a federation's `History` from a chain, with its rounds in a file.
+"""Reading a federation's `History` from a chain, with its rounds and windows in files.
 
-Events come into an index of the audit's own first, from there into a `StoredRounds`, some dozens
-of rounds at a time: memory does not grow with rounds. What no event tells of is asked of the node.
+Events come into an index of the audit's own first, from there into a `Stored`, some dozens of
+rounds, or a window, at a time: memory grows with neither. What no event tells of is asked of the
+node.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from ddcai.audit.history import History, RoundHistory
 from ddcai.audit.index import contracts, reading, schema
 from ddcai.audit.index.database import Index
 from ddcai.audit.index.fetching import header
-from ddcai.audit.index.steps import IndexedSteps
+from ddcai.audit.index.steps import in_batches
 from ddcai.audit.index.sync import Sync
 from ddcai.audit.money import claimable_wei
 from ddcai.audit.report.signed import Block
-from ddcai.audit.stored import StoredRounds
+from ddcai.audit.stored import Stored
 from ddcai.audit.window_reading import read_assessment
 from ddcai.chain.block_header import prev_randao
 from ddcai.chain.federation import Federation
@@ -49,7 +50,7 @@ def read_stored(
         w3: a connection (`ddcai.chain.node.connection.connect`).
         address: the federation's contract.
         from_block: a block at or before the deployment; 0 always serves.
-        folder: of the auditor's own, empty; the history's rounds are read from it.
+        folder: of the auditor's own, empty; the history's rounds and windows are read from it.
 
     Raises:
         NotAFederation: no federation there.
@@ -63,7 +64,7 @@ def read_stored(
         sync.run()
         for _ in range(_ATTEMPTS):
             block = _block(index, federation)
-            history = read_parts(w3, federation, index, folder / _ROUNDS)
+            history = read_parts(w3, federation, index, folder)
             # Reads are of the latest block: they belong to these events if no other came since,
             # and if the block that these are of is still the chain's.
             later = sync.run()
@@ -87,11 +88,11 @@ def _block(index: Index, federation: Federation) -> Block:
     return Block(number=found.synced_block, hash=digest, time=found.synced_time)
 
 
-def read_parts(w3: Connection, federation: Federation, index: Index, path: Path) -> History:
+def read_parts(w3: Connection, federation: Federation, index: Index, folder: Path) -> History:
     """What an index has of a federation, and what its node says now, which may be of later.
 
     Args:
-        path: the file of the rounds; made anew.
+        folder: for the files of rounds and windows; made anew.
     """
     claimable = 0
 
@@ -114,13 +115,13 @@ def read_parts(w3: Connection, federation: Federation, index: Index, path: Path)
             digest_of_list=lambda number, listed: federation.list_digest(number),
             prev_randao=lambda block: prev_randao(w3, block),
         )
-        path.unlink(missing_ok=True)
-        rounds = StoredRounds.write(path, adding(histories))
+        rounds = Stored.write(folder / _ROUNDS, adding(histories))
         members = reading.registrations(connection, found)
         assessment = None
         if rules.assessed:
-            steps = IndexedSteps(connection, found, schema.events.c.kind == contracts.ASSESSMENT)
-            assessment = read_assessment(federation, steps.events, steps, members, rounds)
+            of_assessment = schema.events.c.kind == contracts.ASSESSMENT
+            batches = ((one.events, one) for one in in_batches(connection, found, of_assessment))
+            assessment = read_assessment(federation, batches, members, rounds, folder)
     return History(
         encoder_every=None if taught is None else taught.encoder_every,
         chain_id=federation.chain_id,

@@ -6,8 +6,10 @@ the other.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 
 from ddcai import digests, strict_json
 from ddcai.audit import claims
@@ -42,11 +44,6 @@ class JudgedWindows:
         self._history, self._assessment = history, assessment
         self._blobs, self._rounds = blobs, rounds
         self._signatures = Signatures(history)
-        # Number, and the block of its finalisation; None for one without.
-        self._rounds_at = [
-            (one.number, one.finalisation.step.block_number if one.finalisation else None)
-            for one in history.rounds
-        ]
 
     def claims(self) -> Iterator[Claim]:
         """Every window that has a verdict, by number."""
@@ -110,13 +107,19 @@ class JudgedWindows:
             chosen = before[-1] if before else ZERO_DIGEST
         facade = RecordedFederation(self._history, {window.number - 1: chosen})
         judge = WindowJudge(Party(facade, rounds.party.config, self._blobs.store), rounds)
-        finalised = [
-            number
-            for number, at in self._rounds_at
-            if number in window.rounds or (at is not None and at < step.block_number)
-        ]
-        wanted = finalised.index(window.rounds[-1]) + judge.config.movement_lag
-        return judge, finalised[min(wanted, len(finalised) - 1)]
+        later = islice(self._finalised_after(window.rounds[-1], step), judge.config.movement_lag)
+        return judge, max(later, default=window.rounds[-1])
+
+    def _finalised_after(self, number: int, step: Step) -> Iterator[int]:
+        """Rounds after one that were finalised in a block before a step's."""
+        rounds = self._history.rounds
+        for place in range(bisect_right(rounds, number, key=lambda one: one.number), len(rounds)):
+            round_ = rounds[place]
+            if round_.opened.block_number >= step.block_number:
+                return  # as are all after it
+            final = round_.finalisation
+            if final is not None and final.step.block_number < step.block_number:
+                yield round_.number
 
     def _compare(
         self, document: bytes, again: WindowVerdicts, verdict: PostedVerdict, until: int

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ddcai.audit.history import History
+from ddcai.audit.stored import Changing
 from ddcai.audit.windows import AssessmentHistory, Entry, PostedVerdict
 
 
@@ -67,7 +68,7 @@ class Ledger:
     """All windows, the pool, and what bonds brought.
 
     Attributes:
-        windows: by number.
+        windows: by number; they are in a file.
         pool_wei, owed: as they should be in the end; `owed` by account.
         paid_in_wei, paid_out_wei: what came to the contract, and went.
         fault: the first, in the order of events; None where there is none.
@@ -77,7 +78,7 @@ class Ledger:
         self._history, self._assessment, self._rules = history, assessment, assessment.rules
         self._addresses = {one.index: one.address for one in history.members}
         self._indices = {one.address: one.index for one in history.members}
-        self.windows: dict[int, Books] = {}
+        self.windows = Changing[Books]()
         self.pool_wei = 0
         self.owed: Counter[str] = Counter()
         self.paid_in_wei = self.paid_out_wei = 0
@@ -109,7 +110,11 @@ class Ledger:
         return self._history.rules.deposit_wei
 
     def _books(self, entry: Entry) -> Books:
-        return self.windows.setdefault(entry.window, Books()) if entry.window else Books()
+        if not entry.window:
+            return Books()
+        if entry.window not in self.windows:
+            self.windows.add(entry.window, Books())
+        return self.windows[entry.window]
 
     def _expect(self, entry: Entry, what: str, expected: object, found: object) -> None:
         if expected != found and self.fault is None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 
 from ddcai.audit import claims
 from ddcai.audit.claims import Claim, judged
 from ddcai.audit.history import History
+from ddcai.audit.stored import Grouped
 from ddcai.audit.window_ledger import Books, Fault, Ledger
 from ddcai.audit.windows import AssessmentHistory
 
@@ -66,13 +68,15 @@ def _differences(
     history: History, assessment: AssessmentHistory, ledger: Ledger
 ) -> Iterator[Fault]:
     """Where what the contract holds is not what its events and rules lead to."""
-    handed = {one.round: one.updates for one in assessment.entries if one.name == "RoundTaken"}
+    taken = (one for one in assessment.entries if one.name == "RoundTaken")
+    windows_of = Grouped((one.round, one.window or 0) for one in taken)
     for round_ in history.rounds:
-        if round_.finalisation is not None and round_.number not in handed:
+        if round_.finalisation is not None and not windows_of.of(round_.number):
             yield Fault(
                 expected=f"{len(round_.assessed)} deposits of round {round_.number}", found="none"
             )
-    if sorted(ledger.windows) != list(range(1, len(assessment.windows) + 1)):
+    numbers = range(1, len(assessment.windows) + 1)
+    if any(one != two for one, two in zip_longest(ledger.windows, numbers)):
         yield Fault(
             expected=f"windows {sorted(ledger.windows)}", found=f"{len(assessment.windows)} windows"
         )

@@ -1,14 +1,17 @@
-"""Reading what the contract that judges updates did, and how it stands."""
+"""Reading what the contract that judges updates did, and how it stands, into files: a window, or
+some hundreds of events, at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from ddcai.audit.history import Registration, RoundHistory
+from ddcai.audit.history import Registration, RoundHistory, round_of
 from ddcai.audit.steps import Steps
+from ddcai.audit.stored import Stored
 from ddcai.audit.windows import AssessmentHistory, Entry, MemberStanding, PostedVerdict
-from ddcai.chain.assessment import Assessment
+from ddcai.chain.assessment import Assessment, WindowRecord
 from ddcai.chain.events import Event
 from ddcai.chain.federation import Federation
 from ddcai.chain.records import bitmap, bitmap_indices
@@ -19,40 +22,32 @@ RESOLVE = "resolve(uint64,uint256[],uint32[],bytes32,uint256[],bytes)"
 _ACCOUNTS = ("contributor", "by", "to", "from", "sponsor", "account", "poster")
 
 
+_WINDOWS, _MEMBERS, _ENTRIES = "windows.sqlite", "members.sqlite", "entries.sqlite"
+_Standings = Mapping[int, MemberStanding]
+
+
 def read_assessment(
     federation: Federation,
-    found: Sequence[Event],
-    steps: Steps,
+    batches: Iterable[tuple[Sequence[Event], Steps]],
     members: Sequence[Registration],
-    rounds: Iterable[RoundHistory],
+    rounds: Sequence[RoundHistory],
+    folder: Path,
 ) -> AssessmentHistory:
     """What the contract says; reads are of the latest block.
 
     Args:
-        found: its events.
-        steps: of these.
+        batches: its events in their order, with the steps of these.
         members, rounds: of its federation.
+        folder: of the auditor's own, for windows, members and entries, which are read from it.
     """
     assessment = federation.assessment()
+    numbers = range(1, assessment.window_count() + 1)
+    windows = Stored.write(folder / _WINDOWS, map(assessment.window, numbers))
     addresses = {one.index: one.address for one in members}
-    standings = {}
-    windows = tuple(assessment.window(number) for number in range(1, assessment.window_count() + 1))
-    committed = {one.number: one.judging.indices for one in rounds if one.judging is not None}
-    for window in windows:
-        listed = {index for number in window.rounds for index in committed.get(number, ())}
-        indices = sorted(listed & addresses.keys())
-        updates = assessment.updates_of(window.number, indices)
-        verdicts = assessment.verdicts(window.number, indices)
-        for index in indices:
-            own, share = assessment.claimable(window.number, addresses[index])
-            standings[window.number, index] = MemberStanding(
-                updates=updates[index],
-                agreed=verdicts[index].agreed,
-                points=verdicts[index].points,
-                refund_wei=own,
-                take_wei=share,
-            )
-    entries = _Entries(assessment, found, steps, standings).entries()
+    standings: Stored[_Standings] = Stored.write(
+        folder / _MEMBERS, (_standings(assessment, one, addresses, rounds) for one in windows)
+    )
+    entries = Stored.write(folder / _ENTRIES, _entries(assessment, batches, standings))
     credited = {one.account for one in entries if one.name == "BondReleased"}
     owed = {account: assessment.owed_wei(account) for account in sorted(credited)}
     return AssessmentHistory(
@@ -67,13 +62,47 @@ def read_assessment(
     )
 
 
+def _standings(
+    assessment: Assessment,
+    window: WindowRecord,
+    addresses: Mapping[int, str],
+    rounds: Sequence[RoundHistory],
+) -> _Standings:
+    """Of everybody with an update in a window, by member index, ascending."""
+    found = (round_of(rounds, number) for number in window.rounds)
+    listed = {index for one in found if one and one.judging for index in one.judging.indices}
+    indices = sorted(listed & addresses.keys())
+    updates = assessment.updates_of(window.number, indices)
+    verdicts = assessment.verdicts(window.number, indices)
+    standings = {}
+    for index in indices:
+        own, share = assessment.claimable(window.number, addresses[index])
+        standings[index] = MemberStanding(
+            updates=updates[index],
+            agreed=verdicts[index].agreed,
+            points=verdicts[index].points,
+            refund_wei=own,
+            take_wei=share,
+        )
+    return standings
+
+
+def _entries(
+    assessment: Assessment,
+    batches: Iterable[tuple[Sequence[Event], Steps]],
+    standings: Sequence[_Standings],
+) -> Iterator[Entry]:
+    for found, steps in batches:
+        yield from _Entries(assessment, found, steps, standings).entries()
+
+
 class _Entries:
     def __init__(
         self,
         assessment: Assessment,
         found: Sequence[Event],
         steps: Steps,
-        standings: dict[tuple[int, int], MemberStanding],
+        standings: Sequence[_Standings],
     ) -> None:
         self._found, self._steps, self._standings = found, steps, standings
         self._given = {
@@ -83,8 +112,8 @@ class _Entries:
             for name, signature in (("VerdictPosted", POST), ("DisputeResolved", RESOLVE))
         }
 
-    def entries(self) -> tuple[Entry, ...]:
-        return tuple(self._entry(event) for event in self._found)
+    def entries(self) -> Iterator[Entry]:
+        return map(self._entry, self._found)
 
     def _entry(self, event: Event) -> Entry:
         args = event.args
@@ -125,9 +154,12 @@ class _Entries:
             return tuple(args["agreed"]), tuple(args["points"])
         if given is not None:
             return tuple(given[1]), tuple(given[2])
+        # None, where the chain has replaced that window's blocks since.
+        found = self._standings[args["window"] - 1 : args["window"]]
         agreed = {
             index: one.points
-            for (window, index), one in sorted(self._standings.items())
-            if window == args["window"] and one.agreed
+            for standings in found
+            for index, one in standings.items()
+            if one.agreed
         }
         return tuple(bitmap(agreed)), tuple(agreed.values())

@@ -6,12 +6,12 @@ had when a verdict came depends on all that was before.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ddcai.audit.stored import Grouped
 from ddcai.chain.assessment import WindowRecord
 from ddcai.chain.records import WindowRules
 
@@ -89,24 +89,26 @@ class AssessmentHistory:
     """The contract that judges, at one moment.
 
     Attributes:
-        entries: its events, in their order.
+        entries: its events, in their order; of many, as `ddcai.audit.stored` has them, like
+            windows and members.
         windows: as the contract has them, by number from 1.
-        members: by (window, member index), of everybody with an update in it.
+        members: of each window, everybody with an update in it, by member index.
         owed_wei: by account, what `withdraw` would pay; zeros are left out.
     """
 
     address: str
     rules: WindowRules
-    entries: tuple[Entry, ...]
-    windows: tuple[WindowRecord, ...]
-    members: Mapping[tuple[int, int], MemberStanding]
+    entries: Sequence[Entry]
+    windows: Sequence[WindowRecord]
+    members: Sequence[Mapping[int, MemberStanding]]
     pool_wei: int
     owed_wei: Mapping[str, int]
     balance_wei: int
 
     def of(self, window: int, *names: str) -> tuple[Entry, ...]:
         """A window's events of these names."""
-        return tuple(one for one in self._by_window.get(window, ()) if one.name in names)
+        found = (self.entries[place] for place in self._places.of(window))
+        return tuple(one for one in found if one.name in names)
 
     def verdicts(self, window: int) -> tuple[tuple[PostedVerdict, Step], ...]:
         """The verdict of a window, and then what replaced it."""
@@ -115,19 +117,15 @@ class AssessmentHistory:
 
     def standings(self, window: int) -> Mapping[int, MemberStanding]:
         """Everybody with an update in a window, by member index."""
-        return self._standings.get(window, {})
+        return self.members[window - 1] if 0 < window <= len(self.members) else {}
 
     @cached_property
-    def _by_window(self) -> Mapping[int, Sequence[Entry]]:
-        found: defaultdict[int, list[Entry]] = defaultdict(list)
-        for one in self.entries:
-            if one.window is not None:
-                found[one.window].append(one)
-        return found
+    def _places(self) -> Grouped:
+        """Of entries, by window."""
+        return Grouped(
+            (one.window, place) for place, one in enumerate(self.entries) if one.window is not None
+        )
 
-    @cached_property
-    def _standings(self) -> Mapping[int, Mapping[int, MemberStanding]]:
-        found: defaultdict[int, dict[int, MemberStanding]] = defaultdict(dict)
-        for (window, index), standing in self.members.items():
-            found[window][index] = standing
-        return found
+    def __getstate__(self) -> dict[str, object]:
+        """The facts alone: another process finds the places itself."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from eth_utils.address import to_checksum_address
 
 from ddcai.audit.assembly import Assembly
-from ddcai.audit.history import History, RoundHistory, Step
+from ddcai.audit.history import History, Registration, RoundHistory, Step
 from ddcai.audit.members import members_of
 from ddcai.audit.money import claimable_wei
 from ddcai.audit.steps import SETTLING, arguments_of
 from ddcai.audit.window_reading import read_assessment
+from ddcai.audit.windows import AssessmentHistory
 from ddcai.chain.assessment import CONTRACT
 from ddcai.chain.block_header import prev_randao
 from ddcai.chain.events import Event, events
@@ -101,12 +105,17 @@ class _Reader:
             claimable_wei=sum(claimable_wei(federation, round_) for round_ in rounds),
             key_holder_is_contract=code not in ("0x", "", None),
             key_epochs=() if holders is None else holders.epochs(),
-            assessment=(
-                read_assessment(federation, self._judging, self._steps, members, rounds)
-                if rules.assessed
-                else None
-            ),
+            assessment=self._assessment(members, rounds) if rules.assessed else None,
         )
+
+    def _assessment(
+        self, members: Sequence[Registration], rounds: Sequence[RoundHistory]
+    ) -> AssessmentHistory:
+        batches = [(self._judging, self._steps)]
+        with tempfile.TemporaryDirectory() as name:
+            return in_memory(
+                read_assessment(self._federation, batches, members, rounds, Path(name))
+            )
 
     def _round(self, number: int, indices: dict[str, int]) -> RoundHistory:
         assembly = Assembly(number, self._of_round[number], indices, self._steps.of)
@@ -114,6 +123,16 @@ class _Reader:
             lambda listed: self._federation.list_digest(number),
             lambda block: prev_randao(self._w3, block),
         )
+
+
+def in_memory(stored: AssessmentHistory) -> AssessmentHistory:
+    """The same, without files."""
+    return replace(
+        stored,
+        entries=tuple(stored.entries),
+        windows=tuple(stored.windows),
+        members=tuple(stored.members),
+    )
 
 
 class NodeSteps:

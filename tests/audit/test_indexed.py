@@ -13,18 +13,18 @@ import pytest
 
 from ddcai.audit import indexed
 from ddcai.audit.history import History, RoundHistory
-from ddcai.audit.index import reading
+from ddcai.audit.index import contracts, reading, schema, steps
 from ddcai.audit.index.database import Index
 from ddcai.audit.index.sync import Sync
 from ddcai.audit.indexed import read_stored, stored_history
-from ddcai.audit.stored import StoredRounds
+from ddcai.audit.stored import Stored
 from ddcai.audit.verify import verify
 from ddcai.chain.node.anvil import ManagedAnvil, find_anvil
 from ddcai.chain.node.connection import Connection, connect, request
 from ddcai.configuration import Encryption
 from ddcai.errors import ChainError, NotAFederation
 from tests.audit import walking
-from tests.audit.node_reading import read_history
+from tests.audit.node_reading import in_memory, read_history
 from tests.chain.holders import facade, finalize, rekeyed, sealed, stage_holders
 from tests.chain.support import CONTRIBUTORS, COORDINATOR, Scene, digest, stage
 from tests.federation import SmallFederation, make_federation, small_config
@@ -36,8 +36,10 @@ def check(w3: Connection, address: str, folder: Path) -> History:
     """Both ways of reading give the same values."""
     folder.mkdir(exist_ok=True)
     found, block = read_stored(w3, address, 0, folder)
-    assert isinstance(found.rounds, StoredRounds)
-    assert dataclasses.replace(found, rounds=tuple(found.rounds)) == read_history(w3, address)
+    assert isinstance(found.rounds, Stored)
+    assessment = None if found.assessment is None else in_memory(found.assessment)
+    changes = {"rounds": tuple(found.rounds), "assessment": assessment}
+    assert dataclasses.replace(found, **changes) == read_history(w3, address)
     latest = request(w3, "eth_getBlockByNumber", ["latest", False])
     assert (block.number, "0x" + block.hash.hex()) == (int(latest["number"], 16), latest["hash"])
     assert block.time == int(latest["timestamp"], 16)
@@ -52,7 +54,12 @@ def test_of_ordinary_rounds(audited: SmallFederation, history: History, tmp_path
     assert list(verify(found, audited.store)) == list(verify(history, audited.store))
 
 
-def test_of_judged_rounds_and_windows(walk: walking.Walk, tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", [1, 7, 500])
+def test_of_judged_rounds_and_windows(
+    walk: walking.Walk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Events that come to the file some at a time, or all at once."""
+    monkeypatch.setattr(steps, "_BATCH", at_once)
     made = walk.made
     found = check(connect(made.url), made.deployment.federation, tmp_path)
     assessment = walking.of(found)
@@ -62,6 +69,28 @@ def test_of_judged_rounds_and_windows(walk: walking.Walk, tmp_path: Path) -> Non
     drawn = [one.judging for one in found.rounds if one.judging and one.judging.drawn]
     assert drawn
     assert all(one.prev_randao for one in drawn)
+
+
+def test_events_come_in_batches_of_whole_blocks(
+    walk: walking.Walk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "_BATCH", 4)
+    of_assessment = schema.events.c.kind == contracts.ASSESSMENT
+    check(connect(walk.made.url), walk.made.deployment.federation, tmp_path)
+    with Index(tmp_path / "index.sqlite") as index, index.reading() as connection:
+        found = reading.find(connection)
+        whole = steps.IndexedSteps(connection, found, of_assessment).events
+        batches = [one.events for one in steps.in_batches(connection, found, of_assessment)]
+    assert sum(batches, ()) == whole
+    assert len(batches) > 5
+    blocks = [{event.block_number for event in batch} for batch in batches]
+    assert sum(map(len, blocks)) == len(set.union(*blocks))
+    # A batch ends with the block that fills it.
+    assert all(
+        len([e for e in batch if e.block_number < batch[-1].block_number]) < 4
+        for batch in batches
+        if batch
+    )
 
 
 def test_of_the_compact_scheme_and_a_shared_key(tmp_path: Path, chain_url: str) -> None:
@@ -115,7 +144,7 @@ def test_memory_does_not_grow_with_rounds(
             monkeypatch.setattr(indexed, "claimable_wei", claimable)
             tracemalloc.start()
             try:
-                indexed.read_parts(scene.w3, federation, index, tmp_path / "rounds")
+                indexed.read_parts(scene.w3, federation, index, tmp_path)
             finally:
                 tracemalloc.stop()
             return held[last] - held[first]
@@ -235,7 +264,7 @@ def test_a_block_that_is_too_late_is_refused(
 
 def test_the_folder_goes_with_the_audit(audited: SmallFederation) -> None:
     with stored_history(connect(audited.url), audited.deployment.federation) as (history, _):
-        assert isinstance(history.rounds, StoredRounds)
+        assert isinstance(history.rounds, Stored)
         folder = history.rounds.path.parent
         assert history.rounds[3].number == 4
     assert not folder.exists()

@@ -15,7 +15,7 @@ import pytest
 
 from ddcai.audit.claims import Status
 from ddcai.audit.history import History, RoundHistory
-from ddcai.audit.stored import Kept, StoredRounds
+from ddcai.audit.stored import Changing, Grouped, Kept, Stored
 from ddcai.audit.verify import verify
 from ddcai.store import Store
 from tests.audit.test_verify import of
@@ -23,20 +23,20 @@ from tests.federation import SmallFederation
 
 
 def test_rounds_are_read_as_they_were_written(history: History, tmp_path: Path) -> None:
-    stored = StoredRounds.write(tmp_path / "facts", iter(history.rounds))
+    stored = Stored.write(tmp_path / "facts", iter(history.rounds))
     assert tuple(stored) == history.rounds
     assert [stored[place] for place in (0, 3, -1)] == [history.rounds[n] for n in (0, 3, -1)]
     assert tuple(stored[1:3]) == history.rounds[1:3]
     assert list(reversed(stored)) == list(reversed(history.rounds))
     for place in (4, -5):
-        with pytest.raises(IndexError, match="4 rounds"):
+        with pytest.raises(IndexError, match="4 values"):
             stored[place]
     with pytest.raises(AttributeError):
         stored.append(history.rounds[0])  # type: ignore[attr-defined]
 
 
 def test_another_process_gets_the_path_alone(history: History, tmp_path: Path) -> None:
-    stored = StoredRounds.write(tmp_path / "facts", history.rounds * 50)
+    stored = Stored.write(tmp_path / "facts", history.rounds * 50)
     sent = pickle.dumps(stored)
     assert len(sent) < 1000
     assert tuple(pickle.loads(sent)) == history.rounds * 50
@@ -46,7 +46,7 @@ def test_an_audit_finds_the_same(
     history: History, audited: SmallFederation, tmp_path: Path
 ) -> None:
     """`test_verifying.py` tries it with several processes."""
-    written = StoredRounds.write(tmp_path / "facts", history.rounds)
+    written = Stored.write(tmp_path / "facts", history.rounds)
     stored = dataclasses.replace(history, rounds=written)
     assert list(verify(stored, audited.store)) == list(verify(history, audited.store))
 
@@ -94,14 +94,14 @@ def test_memory_does_not_grow_with_rounds(
     ):
         store.put(digest, audited.store.get(digest))
     few, many = 110, 220
-    written = StoredRounds.write(tmp_path / f"{many}", long(history, many))
+    written = Stored.write(tmp_path / f"{many}", long(history, many))
     for count in (50, few):
-        StoredRounds.write(tmp_path / f"{count}", written[:count])
+        Stored.write(tmp_path / f"{count}", written[:count])
     start = dataclasses.replace(history, model_digest=history.initial_model_digest)
 
     def of_rounds(count: int, in_memory: bool) -> int:
         def facts() -> History:
-            stored = StoredRounds(tmp_path / f"{count}")
+            stored = Stored(tmp_path / f"{count}")
             rounds = tuple(stored) if in_memory else stored
             return dataclasses.replace(start, last_round=count, rounds=rounds)
 
@@ -125,3 +125,24 @@ def test_values_are_kept_by_number_and_copied() -> None:
     kept.put(1, {"a": values})
     assert kept.get(1) == {"a": [1, 2]}
     assert kept.get(2) is None
+    assert (list(kept.numbers()), len(kept)) == ([1], 1)
+
+
+def test_values_are_changed_where_they_are() -> None:
+    """Of more than are in memory, several times over."""
+    values, numbers = Changing[list[int]](), range(100, 0, -1)
+    for number in numbers:
+        values.add(number, [number])
+    for _ in range(3):
+        for number in numbers:
+            values[number].append(number)
+    assert list(values) == sorted(numbers)
+    assert all(values[number] == [number] * 4 for number in numbers)
+    assert (len(values), 100 in values, 101 in values) == (100, True, False)
+    with pytest.raises(KeyError):
+        values[101]
+
+
+def test_numbers_are_found_by_what_they_belong_to() -> None:
+    grouped = Grouped((number % 3, number) for number in (5, 2, 3, 8, 2))
+    assert [grouped.of(owner) for owner in range(3)] == [[3], [], [2, 5, 8]]

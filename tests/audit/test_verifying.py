@@ -13,7 +13,7 @@ from ddcai.audit import claims
 from ddcai.audit.claims import Claim, Status
 from ddcai.audit.history import History
 from ddcai.audit.journal import Journal
-from ddcai.audit.stored import StoredRounds
+from ddcai.audit.stored import Stored
 from ddcai.audit.verify import Work, verify
 from ddcai.audit.workers import bases
 from ddcai.errors import ConfigurationError, MalformedError
@@ -54,7 +54,7 @@ def test_several_processes_find_the_same_in_the_same_order(scene: Scene, tmp_pat
     (scene.folder / digest_of(scene.history, "model", 2).hex()).unlink()
     alone = found(scene)
     assert {claim.status for claim in alone} == set(Status)
-    written = StoredRounds.write(tmp_path / "facts", scene.history.rounds)
+    written = Stored.write(tmp_path / "facts", scene.history.rounds)
     scene.history = dataclasses.replace(scene.history, rounds=written)
     assert found(scene, workers=2) == alone
 

@@ -76,7 +76,8 @@ class Walk:
         addresses = {one.index: one.address for one in history.members}
         windows = {
             (None, window, addresses[index]): (one.refund_wei, one.take_wei)
-            for (window, index), one in assessment.members.items()
+            for window, standings in enumerate(assessment.members, start=1)
+            for index, one in standings.items()
             if one.refund_wei or one.take_wei
         }
         due = claimable_of(connect(self.made.url), history)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # A statement of SQLite's takes so many variables at least.
 _AT_ONCE = 500
+# Events that are read at once: memory does not grow with their number.
+_BATCH = 500
 
 
 class IndexedSteps:
@@ -62,6 +64,26 @@ class IndexedSteps:
                 if given is not None:
                     decoded[tx_hash] = given
         return decoded
+
+
+def in_batches(
+    connection: Connection, federation: Indexed, *where: ColumnElement[bool]
+) -> Iterator[IndexedSteps]:
+    """As `IndexedSteps`, some hundreds of events at a time, of whole blocks.
+
+    Args:
+        where: conditions on `schema.events`.
+    """
+    table = schema.events.c
+    following = select(table.block_number).where(table.federation_id == federation.id, *where)
+    after: int | None = -1
+    while after is not None:
+        left = table.block_number > after
+        ends = following.where(left).order_by(table.block_number).offset(_BATCH - 1).limit(1)
+        last = connection.execute(ends).scalar()
+        until = [] if last is None else [table.block_number <= last]
+        yield IndexedSteps(connection, federation, *where, left, *until)
+        after = last
 
 
 def steps(
