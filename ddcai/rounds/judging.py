@@ -12,10 +12,11 @@ which a quorum signed for.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -213,17 +214,19 @@ class Judge:
             anchor: as published; None with the other kind.
         """
         seed = commitment_of(record).randomness
-        past = [self.trained(record, digest) for digest in self._models(record)]
+        mean: NDArray[np.float64] | None = None
+        # Of all models that there ever were, only the latest are in memory.
+        past: deque[NDArray[np.float32]] = deque(maxlen=self.config.replay_deltas + 1)
+        for digest in self._models(record):
+            model = self.trained(record, digest)
+            if past and anchor is None:
+                mean = derivation.blend_movement(mean, past[-1], model, self.config.decay)
+            past.append(model)
         dimension = past[-1].size
         lane, block = self.block(record, dimension)
+        direction = np.zeros(dimension) if mean is None else mean
         if anchor is not None:
             direction = states.flatten(anchor).astype(np.float64)
-        else:
-            direction = np.zeros(dimension)
-            mean = None
-            for before, after in itertools.pairwise(past):
-                mean = derivation.blend_movement(mean, before, after, self.config.decay)
-            direction = direction if mean is None else mean
         return View(
             lane=lane,
             block=block,
@@ -231,7 +234,7 @@ class Judge:
                 projections=derivation.draw_projections(seed, self.config.projections, block.size),
                 anchor=derivation.signs(direction, block),
                 replay=derivation.past_movements(
-                    past,
+                    list(past),
                     block,
                     count=self.config.replay_deltas,
                     limit=self.config.replay_limit,
@@ -359,18 +362,23 @@ class Judge:
                 return commitment_of(earlier).scores_digest, claims.state
         return None, GateState()
 
-    def _models(self, record: RoundRecord) -> list[bytes]:
+    def _models(self, record: RoundRecord) -> Iterator[bytes]:
         """Digests of the public models up to the round's base, oldest first: as many as the
         rule looks at."""
-        found = [record.base_model_digest]
-        most = self.config.replay_deltas + 1 if self.config.anchor == "root_set" else record.number
-        for number in range(record.number - 1, 0, -1):
-            if len(found) >= most:
-                break
+        if self.config.anchor == "root_set":
+            earlier = range(record.number - 1, 0, -1)
+            latest = list(islice(self._bases(earlier), self.config.replay_deltas))
+            yield from reversed(latest)
+        else:
+            yield from self._bases(range(1, record.number))
+        yield record.base_model_digest
+
+    def _bases(self, numbers: Iterable[int]) -> Iterator[bytes]:
+        """Digests of the models that these rounds started from, of those that are finalised."""
+        for number in numbers:
             earlier = self.party.federation.round(number)
             if earlier.state is RoundState.FINALIZED:
-                found.append(earlier.base_model_digest)
-        return found[::-1]
+                yield earlier.base_model_digest
 
 
 def commitment_of(record: RoundRecord) -> Commitment:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -140,15 +141,14 @@ class WindowJudge:
     def until(self, window: WindowRecord) -> tuple[int, bool]:
         """The finalised round up to which movement is looked at now, and whether it is the last
         that the rule asks for."""
-        finalised = self._finalised()
-        wanted = finalised.index(window.rounds[-1]) + self.config.movement_lag
-        return finalised[min(wanted, len(finalised) - 1)], wanted < len(finalised)
+        seen = self._seen(window.rounds[-1])
+        return seen[-1], len(seen) > self.config.movement_lag
 
     def judged_rounds(self, window: WindowRecord, until: int) -> tuple[int, ...]:
         """The window's rounds whose movement is known at a round, ascending."""
-        finalised = self._finalised()
-        last = finalised.index(until) - self.config.movement_lag
-        return tuple(number for number in window.rounds if finalised.index(number) <= last)
+        seen = {number: self._seen(number) for number in window.rounds}
+        lag = self.config.movement_lag
+        return tuple(number for number, one in seen.items() if len(one) > lag and one[-1] <= until)
 
     def direction(self, record: RoundRecord) -> Direction:
         """The model's movement from right after a finalised round on, `movement_lag` rounds.
@@ -156,17 +156,15 @@ class WindowJudge:
         Raises:
             VerificationError: so many rounds have not been finalised since.
         """
-        finalised = self._finalised()
-        place = finalised.index(record.number) if record.number in finalised else len(finalised)
-        if place + self.config.movement_lag >= len(finalised):
+        seen = self._seen(record.number)
+        if len(seen) <= self.config.movement_lag or not self._finalised(record.number):
             raise VerificationError(
                 f"round {record.number} is judged by what the model does in "
                 f"{self.config.movement_lag} finalised rounds after it: they are not there yet"
             )
-        later = finalised[place + self.config.movement_lag]
         before, after = (
             self._judge.trained(record, self._model_after(number))
-            for number in (record.number, later)
+            for number in (record.number, seen[-1])
         )
         lane, block = self._judge.block(record, before.size)
         signs = derivation.movement_signs(before, after, block)
@@ -283,7 +281,11 @@ class WindowJudge:
     def remake(self, window: WindowRecord, blob: bytes) -> WindowVerdicts:
         """What the scalars in a document lead to, whatever it says itself. Raises as `check`."""
         number, until, movement = _read(blob)
-        if number != window.number or until not in self._finalised() or until < window.rounds[-1]:
+        if (
+            number != window.number
+            or not window.rounds[-1] <= until <= self.party.federation.last_round()
+            or not self._finalised(until)
+        ):
             raise MalformedError(f"the document is none of window {window.number}")
         return self.verdicts(window, until, movement)
 
@@ -346,13 +348,13 @@ class WindowJudge:
             raise MalformedError(f"no verdicts of window {earlier.number}: {error}") from error
         return earlier.scores_digest, noisy
 
-    def _finalised(self) -> list[int]:
-        federation = self.party.federation
-        return [
-            number
-            for number in range(1, federation.last_round() + 1)
-            if federation.round(number).state is RoundState.FINALIZED
-        ]
+    def _seen(self, number: int) -> tuple[int, ...]:
+        """A round, and the finalised ones after it: `movement_lag`, if there are so many."""
+        later = range(number + 1, self.party.federation.last_round() + 1)
+        return number, *islice(filter(self._finalised, later), self.config.movement_lag)
+
+    def _finalised(self, number: int) -> bool:
+        return self.party.federation.round(number).state is RoundState.FINALIZED
 
     def _model_after(self, number: int) -> bytes:
         """Digest of the model that a finalised round made: the next round's base."""

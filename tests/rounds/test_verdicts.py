@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from ddcai import digests
 from ddcai.chain.assessment import Assessment, WindowState
 from ddcai.chain.node.connection import connect
-from ddcai.chain.records import WindowRules, bitmap
+from ddcai.chain.records import RoundState, WindowRules, bitmap
 from ddcai.errors import (
     AttestationRefused,
     ContractReverted,
@@ -228,3 +230,50 @@ def test_a_chain_without_windows_has_none(made: SmallFederation) -> None:
         WindowJudge(made.coordinator.party).verdicts(
             found.window(1), 3, {1: made.opener.open_movement(1)}
         )
+
+
+class Rounds:
+    """A federation of which some rounds are finalised, and the others are not.
+
+    Attributes:
+        read: how many rounds were asked for.
+    """
+
+    def __init__(self, finalised: Sequence[int], last: int) -> None:
+        self._finalised, self._last, self.read = frozenset(finalised), last, 0
+
+    def assessment(self) -> None:
+        return None
+
+    def last_round(self) -> int:
+        return self._last
+
+    def round(self, number: int) -> SimpleNamespace:
+        self.read += 1
+        finalised = number in self._finalised
+        return SimpleNamespace(state=RoundState.FINALIZED if finalised else RoundState.CANCELLED)
+
+
+@pytest.mark.parametrize("lag", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(20))
+def test_movement_is_looked_at_in_the_finalised_rounds_that_follow(lag: int, seed: int) -> None:
+    """Against a list of all of them; and few rounds are read, of however many there are."""
+    last = 200
+    drawn = np.random.default_rng(seed).random(last) < 0.5
+    finalised = [int(one) + 1 for one in np.flatnonzero(drawn)]
+    rounds = Rounds(finalised, last)
+    config = SimpleNamespace(movement_lag=lag)
+    party, of_rounds = SimpleNamespace(federation=rounds), SimpleNamespace(config=config)
+    judge = WindowJudge(cast(Any, party), cast(Any, of_rounds))
+    for first in (0, 7, len(finalised) - 3, len(finalised) - 2):
+        window = cast(Any, SimpleNamespace(rounds=tuple(finalised[first : first + 2])))
+        wanted = finalised.index(window.rounds[-1]) + lag
+        until = finalised[min(wanted, len(finalised) - 1)]
+        rounds.read = 0
+        assert judge.until(window) == (until, wanted < len(finalised))
+        assert rounds.read < 40
+        for seen in (one for one in finalised if one >= window.rounds[-1]):
+            judged = [
+                one for one in window.rounds if finalised.index(one) + lag <= finalised.index(seen)
+            ]
+            assert judge.judged_rounds(window, seen) == tuple(judged)
