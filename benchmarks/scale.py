@@ -373,13 +373,15 @@ def plot(found: list[dict[str, Any]], path: Path) -> None:
     panels += [("parameters", name) for name in ("bytes_up", "coordinator_peak_mb")]
     for axis, (along, name) in zip(axes.flat, panels, strict=True):
         other = {"contributors": "parameters", "parameters": "contributors"}[along]
+        measured: set[int] = set()
         for set_id, style in ((COMPACT, "o-"), (BFV, "s--")):
             ours = [one for one in found if one["set"] == set_id]
             ours = [one for one in ours if one[other] == min(each[other] for each in ours)]
             line = sorted((one[along], one[name]) for one in ours)
             axis.loglog(*zip(*line, strict=True), style, label=set_id)
+            measured |= {x for x, _ in line}
         axis.set_xlabel(along)
-        axis.set_xticks([x for x, _ in line], [_short(x) for x, _ in line])
+        axis.set_xticks(sorted(measured), [_short(x) for x in sorted(measured)])
         axis.set_xticks([], minor=True)
         axis.set_title(MEASURED[name], fontsize=10)
         axis.grid(alpha=0.3)
